@@ -1,0 +1,3 @@
+module github.com/seed-15847954/ropewalk
+
+go 1.26

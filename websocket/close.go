@@ -1,0 +1,257 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+)
+
+// lingerTime bounds the wait for the peer to close its side once the closing
+// handshake is over or the connection has failed. Closing a socket with bytes
+// unread resets it, and the reset can take away the Close frame before the peer
+// has read it (RFC 6455, section 7.1.1).
+const lingerTime = time.Second
+
+// Close performs the closing handshake (RFC 6455, section 7.1.2): it sends a Close
+// frame, waits for the peer's, and closes the transport, in at most CloseTimeout.
+// Messages that come meanwhile go to a Read under way, or are discarded.
+//
+// The code must be one that may be sent: 1000 to 1003, 1007 to 1014 (1010 by
+// clients only), 3000 to 4999; or CloseNoStatus, which sends none. A reason of
+// more than 123 bytes is cut between two code points. The peer's application
+// should not show it to its user.
+//
+// Close returns nil when the peer has answered. When the connection has ended or
+// is being closed for another cause, it waits for the end and returns that.
+func (c *Conn) Close(code CloseCode, reason string) error {
+	if code != CloseNoStatus && !code.Sendable() {
+		return fmt.Errorf("websocket: close code %v must not be sent", code)
+	}
+	if code == CloseMandatoryExtension && c.role == Server {
+		return fmt.Errorf("websocket: close code %v is for clients", code)
+	}
+	timer := c.closeTimer()
+	own := &CloseError{Code: code, Reason: frame.CutReason(reason)}
+	c.startClose(own)
+	answered := c.awaitPeer(timer)
+	if final := c.cause(); final != own {
+		return final
+	}
+	if !answered {
+		return fmt.Errorf("websocket: peer did not answer the close: %w", &CloseError{
+			Code: own.Code, Reason: own.Reason, Err: os.ErrDeadlineExceeded,
+		})
+	}
+	return nil
+}
+
+// CloseNow ends the connection without a closing handshake. If one has been
+// completed, or the connection has failed and the peer was told, it leaves the
+// last second of waiting for the peer's side to the connection. It does nothing
+// to a connection that has ended, and always returns nil.
+func (c *Conn) CloseNow() error {
+	if c.lingering.Load() {
+		return nil
+	}
+	c.fail(&CloseError{Code: CloseAbnormal, Err: errCloseNow})
+	c.end()
+	c.mu.Lock()
+	c.noWorkers = true
+	c.mu.Unlock()
+	c.workers.Wait()
+	return nil
+}
+
+var errCloseNow = errors.New("CloseNow was called")
+
+// fail sets the cause of the end, unless there is one, and returns the one that
+// stays.
+func (c *Conn) fail(e *CloseError) *CloseError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.final == nil {
+		c.final = e
+		c.cancel(e)
+	}
+	return c.final
+}
+
+// cause returns the cause of the end, or nil while there is none.
+func (c *Conn) cause() *CloseError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.final
+}
+
+// err is cause as an error.
+func (c *Conn) err() error {
+	if final := c.cause(); final != nil {
+		return final
+	}
+	return nil
+}
+
+// startClose makes e the cause of the end, unless there is one, and sends its
+// Close frame.
+func (c *Conn) startClose(e *CloseError) {
+	if c.fail(e) == e {
+		c.queueClose(e)
+	}
+}
+
+// closeTimer returns a channel that is ready when a closing handshake that begins
+// now has taken too long.
+func (c *Conn) closeTimer() <-chan time.Time { return time.After(c.closeTimeout) }
+
+// awaitPeer waits for the peer's Close frame and the end of the transport, which
+// it brings about itself when timeout is ready. It reads if nobody else does, and
+// reports whether the Close frame came.
+func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-timeout:
+			cancel()
+			c.end()
+		case <-ctx.Done():
+		}
+	}()
+	for !isClosed(c.gotClose) && !isClosed(c.ended) {
+		select {
+		case c.reading <- struct{}{}:
+			for c.readErr == nil {
+				if _, err := c.next(ctx); err != nil {
+					break
+				}
+			}
+			failed := c.readErr != nil
+			c.endRead()
+			if failed {
+				<-c.ended
+			}
+		case <-c.gotClose:
+		case <-c.ended:
+		}
+	}
+	<-c.ended
+	return isClosed(c.gotClose)
+}
+
+// closedByPeer deals with the peer's Close frame: it answers it, unless it is
+// itself the answer, and closes the transport. The caller holds reading.
+func (c *Conn) closedByPeer(code CloseCode, reason string) error {
+	final := c.fail(&CloseError{Code: code, Reason: reason, Remote: true})
+	close(c.gotClose)
+	// 5.5.1: the answer usually has the same code.
+	c.queueClose(&CloseError{Code: code})
+	return c.leave(final)
+}
+
+// violation fails the connection for what the peer did wrong (RFC 6455,
+// section 7.1.7). The caller holds reading.
+func (c *Conn) violation(err error) error {
+	e := &CloseError{Code: CloseProtocolError, Reason: err.Error(), Err: err}
+	var wrong *frame.Error
+	if errors.As(err, &wrong) {
+		e.Code = wrong.Code
+	}
+	final := c.fail(e)
+	c.queueClose(e)
+	return c.leave(final)
+}
+
+// leave ends reading: it waits until the Close frame is out, has the transport
+// closed in good order, and returns final. The caller holds reading.
+func (c *Conn) leave(final *CloseError) error {
+	c.readErr = final
+	c.msg.reset()
+	timer := time.NewTimer(c.closeTimeout)
+	defer timer.Stop()
+	select {
+	case <-c.sentClose:
+		c.lingering.Store(true)
+		c.spawn(c.linger)
+	case <-c.ended:
+	case <-timer.C: // the peer does not read, so it cannot be told
+		c.end()
+	}
+	return final
+}
+
+// linger closes the transport after the Close frames. 7.1.1: the server closes
+// first, the client waits for it. What still comes is discarded.
+func (c *Conn) linger() {
+	wait := min(lingerTime, c.closeTimeout)
+	if c.role == Server || !isClosed(c.gotClose) {
+		c.transport.closeWrite()
+	} else {
+		wait = c.closeTimeout
+	}
+	// Closing the stream ends the read below.
+	timer := time.AfterFunc(wait, c.end)
+	defer timer.Stop()
+	buf := make([]byte, 4<<10)
+	for {
+		if _, err := c.transport.read(context.Background(), buf); err != nil {
+			break
+		}
+	}
+	c.end()
+}
+
+// lost ends the connection because the peer's side of the transport is gone
+// without a Close frame (RFC 6455, section 7.1.5). The caller holds reading.
+func (c *Conn) lost(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	c.readErr = c.fail(&CloseError{Code: CloseAbnormal, Remote: true, Err: err})
+	c.msg.reset()
+	c.end()
+	return c.readErr
+}
+
+// refused deals with a write that the transport refused. The peer may have sent
+// a Close frame that says why; a reader has lingerTime to find it before the
+// refusal becomes the cause of the end.
+func (c *Conn) refused(err error) error {
+	e := &CloseError{Code: CloseAbnormal, Remote: true, Err: err}
+	if final := c.cause(); final != nil {
+		return final
+	}
+	time.AfterFunc(lingerTime, func() {
+		c.fail(e)
+		c.end()
+	})
+	return e
+}
+
+// spawn runs f in a goroutine that CloseNow waits for. f must end soon after the
+// transport has. It reports false, and does nothing, when CloseNow has been called.
+func (c *Conn) spawn(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.noWorkers {
+		return false
+	}
+	c.workers.Go(f)
+	return true
+}
+
+// end closes the transport. The cause was set before.
+func (c *Conn) end() {
+	c.ending.Do(func() {
+		if c.keepalive != nil {
+			c.keepalive.stop()
+		}
+		_ = c.transport.stream.Close() // nothing is left to be lost
+		close(c.ended)
+		c.releaseMessage()
+	})
+}

@@ -1,0 +1,191 @@
+package websocket
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
+	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
+)
+
+// A MessageType says what a message holds (RFC 6455, section 5.6).
+type MessageType uint8
+
+// The two types of messages.
+const (
+	Text   = MessageType(frame.Text)   // UTF-8, checked on the way in and out
+	Binary = MessageType(frame.Binary) // any bytes
+)
+
+// String returns "text" or "binary".
+func (t MessageType) String() string { return frame.Opcode(t).String() }
+
+// A Conn is one WebSocket connection, of a server or a client. [Accept], [Dial]
+// and [NewConn] make one.
+//
+// All methods may be called at once. One goroutine reads at a time: others that
+// read wait for it. Messages are sent one after another, never mixed.
+//
+// Somebody must read, for it is the reader that answers pings, takes in pongs
+// and notices that the peer closes. An application that only sends calls
+// [Conn.CloseRead].
+//
+// A context bounds one call, not the connection: when it ends, the call returns
+// and the connection lives on. Reading resumes where it was. A message of which
+// nothing was sent is given up; one that was begun is finished by the connection,
+// and the call returns [ErrUnfinishedWrite].
+//
+// When the connection has ended, every method returns an error that wraps a
+// [CloseError]. Release a Conn by Close or CloseNow; an error of Read that wraps
+// a CloseError has released it already.
+type Conn struct {
+	// Constant after NewConn.
+	transport    *transport
+	role         Role
+	subprotocol  string
+	compressed   bool // permessage-deflate is in use
+	closeTimeout time.Duration
+	keepalive    *keepalive // nil: off
+
+	// Owned by the holder of reading.
+	reading  lock
+	in       *protocol.Receiver
+	inflater *protocol.Inflater // nil: no permessage-deflate
+	input    input
+	msg      incoming
+	readErr  error // set when reading has come to its end
+
+	// Held from a message's first fragment to its last.
+	message lock
+
+	// Owned by the holder of sending, which is taken after message, never before.
+	sending  lock
+	out      *protocol.Sender
+	writeErr error // set when the transport has refused bytes
+
+	control controlQueue
+	pings   pings
+
+	// How it ends. The first cause stays; see close.go.
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	mu        sync.Mutex
+	final     *CloseError    // guarded by mu
+	noWorkers bool           // guarded by mu
+	ending    sync.Once      // of end
+	gotClose  chan struct{}  // closed when the peer's Close frame came
+	sentClose chan struct{}  // closed when the own Close frame is out
+	ended     chan struct{}  // closed when the transport is
+	lingering atomic.Bool    // only the end of the transport is awaited
+	workers   sync.WaitGroup // goroutines of the connection; they end soon after ended
+}
+
+// NewConn makes a connection of a stream on which an opening handshake has
+// agreed params: for transports and tunnels that bring their own handshake, and
+// for tests. It takes over the stream and closes it.
+//
+// If stream has SetReadDeadline and SetWriteDeadline (as net.Conn does), calls
+// are interrupted through them; else a goroutine reads on their behalf. If it has
+// CloseWrite, that is called before Close, so that the peer sees an orderly end.
+func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
+	base := params.Context
+	if base == nil {
+		base = context.Background()
+	}
+	c := &Conn{
+		transport:    newTransport(stream),
+		role:         role,
+		subprotocol:  params.Subprotocol,
+		compressed:   params.Deflate != nil,
+		closeTimeout: orDefault(params.CloseTimeout, 5*time.Second),
+		reading:      newLock(),
+		message:      newLock(),
+		sending:      newLock(),
+		input:        input{buf: params.Received, end: len(params.Received), now: time.Now()},
+		gotClose:     make(chan struct{}),
+		sentClose:    make(chan struct{}),
+		ended:        make(chan struct{}),
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(base))
+	c.in = protocol.NewReceiver(role == Server, c.compressed, params.Limits.receiver())
+	var compressor *deflate.Compressor
+	if d := params.Deflate; d != nil {
+		bits, takeover, peerTakeover := d.ServerMaxWindowBits, !d.ServerNoContextTakeover, !d.ClientNoContextTakeover
+		if role == Client {
+			bits, takeover, peerTakeover = d.ClientMaxWindowBits, peerTakeover, takeover
+		}
+		compressor = deflate.NewCompressor(bits, takeover)
+		c.inflater = protocol.NewInflater(peerTakeover,
+			orDefault(params.Limits.MaxMessageSize, defaultMessageSize),
+			orDefault(params.Limits.MaxDecompressionRatio, defaultDecompressionRatio))
+	}
+	var key func() uint32
+	if role == Client {
+		key = maskKey
+	}
+	c.out = protocol.NewSender(key, compressor, orDefault(params.CompressionThreshold, defaultThreshold))
+	c.startKeepAlive(params.KeepAlive)
+	return c
+}
+
+// Subprotocol returns the subprotocol that the opening handshake agreed, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// Role returns the side that c plays.
+func (c *Conn) Role() Role { return c.role }
+
+// Compressed reports whether permessage-deflate is in use (RFC 7692).
+func (c *Conn) Compressed() bool { return c.compressed }
+
+// Context returns a context that is cancelled when the connection ends or starts
+// to be closed, with the *CloseError as its cause. It has the values of the
+// request's context on a server, and those of Params.Context with NewConn.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// LocalAddr returns the local address of the stream, or nil if it has none.
+func (c *Conn) LocalAddr() net.Addr {
+	if s, ok := c.transport.stream.(interface{ LocalAddr() net.Addr }); ok {
+		return s.LocalAddr()
+	}
+	return nil
+}
+
+// RemoteAddr returns the address of the stream's other end, or nil if it has none.
+func (c *Conn) RemoteAddr() net.Addr {
+	if s, ok := c.transport.stream.(interface{ RemoteAddr() net.Addr }); ok {
+		return s.RemoteAddr()
+	}
+	return nil
+}
+
+// A lock is a mutex that a context can give up on.
+type lock chan struct{}
+
+func newLock() lock { return make(lock, 1) }
+
+func (l lock) release() { <-l }
+
+// acquire takes l, unless ctx ends or the connection does.
+func (c *Conn) acquire(ctx context.Context, l lock) error {
+	select {
+	case l <- struct{}{}:
+	default:
+		select {
+		case l <- struct{}{}:
+		case <-ctx.Done():
+			return contextError(ctx)
+		case <-c.ended:
+			return c.err()
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		l.release()
+		return contextError(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package websocket
+
+import (
+	"context"
+	"sync"
+
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+)
+
+// maxPongs bounds the pongs that wait to be sent. RFC 6455, section 5.5.3: of
+// several pings that wait, only the latest needs an answer.
+const maxPongs = 16
+
+// A controlQueue holds the control frames that wait to be sent. Whoever has the
+// turn to send takes them along; if nobody has, a goroutine of the connection
+// does, so that the reader never waits for a peer that does not read.
+type controlQueue struct {
+	mu       sync.Mutex
+	pongs    [][]byte    // payloads, at most maxPongs
+	ping     bool        // a Ping of the keepalive
+	close    *CloseError // a Close frame with its code and reason
+	flushing bool        // the goroutine is there, or about to be
+}
+
+func (q *controlQueue) empty() bool {
+	return len(q.pongs) == 0 && !q.ping && q.close == nil
+}
+
+// queuePong answers a Ping. RFC 6455, section 5.5.3: with the same payload.
+func (c *Conn) queuePong(payload []byte) {
+	c.queueControl(func(q *controlQueue) {
+		if len(q.pongs) == maxPongs {
+			copy(q.pongs, q.pongs[1:])
+			q.pongs = q.pongs[:maxPongs-1]
+		}
+		q.pongs = append(q.pongs, append([]byte(nil), payload...))
+	})
+}
+
+func (c *Conn) queuePing() {
+	c.queueControl(func(q *controlQueue) { q.ping = true })
+}
+
+func (c *Conn) queueClose(e *CloseError) {
+	c.queueControl(func(q *controlQueue) { q.close = e })
+}
+
+// queueControl changes the queue and sees to it that it is sent.
+func (c *Conn) queueControl(change func(*controlQueue)) {
+	q := &c.control
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	change(q)
+	if !q.flushing {
+		q.flushing = c.spawn(c.flushControl)
+	}
+}
+
+// flushControl sends what waits, unless a writer has taken it along.
+func (c *Conn) flushControl() {
+	q := &c.control
+	for c.acquire(context.Background(), c.sending) == nil {
+		b := c.appendControl(getBuffer())
+		var err error
+		if len(b) > 0 && c.writeErr == nil {
+			_, err = c.transport.write(context.Background(), b)
+		}
+		c.transmitted(b, err)
+		q.mu.Lock()
+		if q.empty() {
+			q.flushing = false
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+	}
+}
+
+// appendControl appends the frames that wait and empties the queue. The caller
+// has the turn to send.
+func (c *Conn) appendControl(b []byte) []byte {
+	q := &c.control
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	// What the Sender refuses here comes behind a Close frame and is not due any
+	// more (5.5.1, 5.5.2).
+	for _, p := range q.pongs {
+		b, _ = c.out.AppendControl(b, frame.Pong, p)
+	}
+	if q.ping {
+		b, _ = c.out.AppendControl(b, frame.Ping, nil)
+	}
+	if q.close != nil {
+		b = c.out.AppendClose(b, q.close.Code, q.close.Reason)
+	}
+	q.pongs, q.ping, q.close = nil, false, nil
+	return b
+}

@@ -1,0 +1,105 @@
+package frame
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// A UTF8 validates text that comes in pieces (RFC 6455, section 8.1). It fails
+// at the first byte after which no continuation could make the text valid, also
+// in the middle of a code point. The zero value is ready for a new text.
+type UTF8 struct {
+	need    uint8 // continuation bytes that the code point under way still lacks
+	lo, hi  uint8 // what the next of them may be
+	invalid bool
+}
+
+// Valid takes the next piece of the text and reports whether the text can still
+// become valid. Once false, it stays false until Reset.
+func (u *UTF8) Valid(b []byte) bool {
+	for !u.invalid && len(b) > 0 {
+		if u.need == 0 {
+			if b = b[validPrefix(b):]; len(b) == 0 {
+				return true
+			}
+		}
+		u.next(b[0])
+		b = b[1:]
+	}
+	return !u.invalid
+}
+
+// Complete reports whether the text so far is valid and does not end inside a
+// code point.
+func (u *UTF8) Complete() bool { return !u.invalid && u.need == 0 }
+
+// Reset makes u ready for a new text.
+func (u *UTF8) Reset() { *u = UTF8{} }
+
+// validPrefix returns the length of a prefix of b that is valid as a whole.
+// What follows it is at most three bytes of a code point, or invalid.
+func validPrefix(b []byte) int {
+	n := 0
+	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:])&0x8080808080808080 == 0 {
+		n += 8
+	}
+	if n == len(b) {
+		return n
+	}
+	rest := b[n:]
+	end := len(rest)
+	// Step back over a last code point that may be cut, then try the whole.
+	for i := 1; i <= min(3, len(rest)); i++ {
+		if utf8.RuneStart(rest[len(rest)-i]) {
+			if !utf8.FullRune(rest[len(rest)-i:]) {
+				end = len(rest) - i
+			}
+			break
+		}
+	}
+	if utf8.Valid(rest[:end]) {
+		return n + end
+	}
+	for n < len(b) {
+		r, size := utf8.DecodeRune(b[n:])
+		if r == utf8.RuneError && size <= 1 {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// next takes one byte by the table of RFC 3629, section 4.
+func (u *UTF8) next(c byte) {
+	if u.need > 0 {
+		u.invalid = c < u.lo || c > u.hi
+		u.need--
+		u.lo, u.hi = 0x80, 0xBF
+		return
+	}
+	u.lo, u.hi = 0x80, 0xBF
+	switch {
+	case c < 0x80:
+	case c >= 0xC2 && c <= 0xDF:
+		u.need = 1
+	case c >= 0xE0 && c <= 0xEF:
+		u.need = 2
+		switch c {
+		case 0xE0: // below A0 is overlong
+			u.lo = 0xA0
+		case 0xED: // above 9F are the surrogates
+			u.hi = 0x9F
+		}
+	case c >= 0xF0 && c <= 0xF4:
+		u.need = 3
+		switch c {
+		case 0xF0: // below 90 is overlong
+			u.lo = 0x90
+		case 0xF4: // above 8F is beyond U+10FFFF
+			u.hi = 0x8F
+		}
+	default: // continuation bytes, C0 and C1 (overlong), F5 and above
+		u.invalid = true
+	}
+}

@@ -1,0 +1,121 @@
+package websocket
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// A keepalive pings a peer that is silent and gives up one that stays silent.
+type keepalive struct {
+	// Constant.
+	interval, timeout time.Duration
+	ping              func()
+	giveUp            func(silence time.Duration)
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	heard   time.Time // when bytes last came
+	pinged  time.Time // when the Ping since then was sent; zero: none was
+	waiting time.Time // since when a reader has been there; zero: none is
+	stopped bool
+}
+
+func (c *Conn) startKeepAlive(opts KeepAlive) {
+	interval := opts.Interval
+	if interval == 0 && c.role == Server {
+		interval = 30 * time.Second
+	}
+	if interval <= 0 {
+		return
+	}
+	k := &keepalive{
+		interval: interval,
+		timeout:  orDefault(opts.Timeout, 30*time.Second),
+		ping:     c.queuePing,
+		giveUp: func(silence time.Duration) {
+			c.fail(&CloseError{
+				Code: CloseAbnormal,
+				Err:  fmt.Errorf("no sign of life for %v: %w", silence, os.ErrDeadlineExceeded),
+			})
+			c.end()
+		},
+		heard: time.Now(),
+	}
+	c.keepalive = k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer = time.AfterFunc(interval, k.tick)
+}
+
+// alive notes that bytes came.
+func (k *keepalive) alive(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.heard, k.pinged = now, time.Time{}
+}
+
+// reading notes that a reader comes or goes.
+func (k *keepalive) reading(on bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.waiting = time.Time{}
+	if on {
+		k.waiting = time.Now()
+	}
+}
+
+func (k *keepalive) stop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stopped = true
+	k.timer.Stop()
+}
+
+// tick does what is due and sets the timer for what is due next.
+func (k *keepalive) tick() {
+	ping, giveUp, silence := k.due(time.Now())
+	if ping {
+		k.ping()
+	}
+	if giveUp {
+		k.giveUp(silence)
+	}
+}
+
+func (k *keepalive) due(now time.Time) (ping, giveUp bool, silence time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	silence = now.Sub(k.heard)
+	switch {
+	case k.stopped:
+		return false, false, 0
+	case k.pinged.IsZero() && silence < k.interval:
+		k.timer.Reset(k.interval - silence)
+		return false, false, silence
+	case k.pinged.IsZero():
+		k.pinged = now
+		k.timer.Reset(k.wait())
+		return true, false, silence
+	}
+	// Without a reader, or before one had the time to see the answer, silence
+	// proves nothing.
+	since := k.pinged
+	if k.waiting.After(since) {
+		since = k.waiting
+	}
+	if k.waiting.IsZero() || k.timeout < 0 || now.Sub(since) < k.timeout {
+		k.timer.Reset(k.wait())
+		return false, false, silence
+	}
+	return false, true, silence
+}
+
+// wait is the time until the next look after a Ping.
+func (k *keepalive) wait() time.Duration {
+	if k.timeout < 0 {
+		return k.interval
+	}
+	return k.timeout
+}

@@ -1,0 +1,252 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
+	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
+)
+
+// Sizes of the buffer that the transport is read into. It grows while reads fill
+// it.
+const (
+	minInput = 4 << 10
+	maxInput = 64 << 10
+)
+
+// An input holds bytes that were received and not yet decoded: buf[pos:end].
+type input struct {
+	buf      []byte
+	pos, end int
+	now      time.Time // when they came
+}
+
+// An incoming message that was begun and not yet given to the caller whole.
+type incoming struct {
+	active     bool
+	typ        MessageType
+	compressed bool
+	last       bool // all its pieces have come
+
+	// What a Read that was given up has gathered: of the message, or of its
+	// compressed form.
+	gathered []byte
+
+	// Of the open Reader, if reader is not nil.
+	reader *messageReader
+	piece  []byte          // what came and was not taken yet, if not compressed
+	stream *deflate.Stream // if compressed
+	text   frame.UTF8      // of what the stream gave
+}
+
+// reset forgets the message.
+func (m *incoming) reset() {
+	if m.stream != nil {
+		m.stream.Close()
+	}
+	*m = incoming{}
+}
+
+func (m *incoming) begin(ev protocol.Event) {
+	m.active, m.typ, m.compressed = true, MessageType(ev.Type), ev.Compressed
+}
+
+// Read returns the next message, whole. The caller owns p.
+//
+// When ctx ends first, Read returns an error that wraps the context's; whatever
+// has come of the message is kept, and the next Read goes on with it.
+// A message of which a Reader has not read all is discarded.
+func (c *Conn) Read(ctx context.Context) (typ MessageType, p []byte, err error) {
+	typ, p, err = c.ReadAppend(ctx, nil)
+	if err == nil && p == nil {
+		p = []byte{}
+	}
+	return typ, p, err
+}
+
+// ReadAppend is Read, with the message appended to buf. On an error it returns
+// buf as it was.
+func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte, error) {
+	if err := c.beginRead(ctx); err != nil {
+		return 0, buf, err
+	}
+	defer c.endRead()
+	if err := c.discardOpen(ctx); err != nil {
+		return 0, buf, err
+	}
+	m := &c.msg
+	start := len(buf)
+	if m.active && !m.compressed {
+		buf = append(buf, m.gathered...)
+		m.gathered = nil
+	}
+	for {
+		ev, err := c.next(ctx)
+		if err != nil {
+			if m.active && !m.compressed {
+				m.gathered = append(m.gathered, buf[start:]...)
+			}
+			return 0, buf[:start], err
+		}
+		if ev.First {
+			m.begin(ev)
+		}
+		if !m.compressed {
+			buf = append(buf, ev.Payload...)
+		} else if !ev.First || !ev.Last {
+			m.gathered = append(m.gathered, ev.Payload...)
+			ev.Payload = m.gathered
+		}
+		if !ev.Last {
+			continue
+		}
+		if m.compressed {
+			if buf, err = c.inflater.Append(buf, ev.Type, ev.Payload); err != nil {
+				return 0, buf[:start], c.violation(err)
+			}
+		}
+		typ := m.typ
+		m.reset()
+		return typ, buf, nil
+	}
+}
+
+// CloseRead reads and discards all messages in a goroutine of the connection,
+// for an application that only sends. The returned context is cancelled when the
+// connection ends. A message that comes is a breach of what the application
+// expects: it closes the connection with ClosePolicyViolation.
+func (c *Conn) CloseRead() context.Context {
+	c.spawn(func() {
+		if _, _, err := c.Reader(c.ctx); err == nil {
+			c.startClose(&CloseError{Code: ClosePolicyViolation, Reason: "unexpected message"})
+			c.awaitPeer(c.closeTimer())
+		}
+	})
+	return c.ctx
+}
+
+// beginRead takes the right to read.
+func (c *Conn) beginRead(ctx context.Context) error {
+	if err := c.acquire(ctx, c.reading); err != nil {
+		return err
+	}
+	if c.readErr == nil && isClosed(c.ended) {
+		c.readErr = c.err()
+	}
+	if c.readErr != nil {
+		c.msg.reset()
+		c.reading.release()
+		return c.readErr
+	}
+	if c.keepalive != nil {
+		c.keepalive.reading(true)
+	}
+	return nil
+}
+
+func (c *Conn) endRead() {
+	if c.keepalive != nil {
+		c.keepalive.reading(false)
+	}
+	c.reading.release()
+	if isClosed(c.ended) {
+		c.releaseMessage()
+	}
+}
+
+// releaseMessage frees what a message that nobody will finish reading holds.
+// A reader at work does it itself when it leaves.
+func (c *Conn) releaseMessage() {
+	select {
+	case c.reading <- struct{}{}:
+		c.msg.reset()
+		c.reading.release()
+	default:
+	}
+}
+
+// next returns the next piece of a message, and deals with all else that comes.
+// An error that does not end the connection is the context's.
+func (c *Conn) next(ctx context.Context) (protocol.Event, error) {
+	for {
+		ev, err := c.event(ctx)
+		if err != nil {
+			return ev, err
+		}
+		switch ev.Kind {
+		case protocol.Data:
+			return ev, nil
+		case protocol.Ping:
+			c.queuePong(ev.Payload)
+		case protocol.Pong:
+			c.pings.answered(ev.Payload)
+		case protocol.Close:
+			return ev, c.closedByPeer(ev.Code, ev.Reason)
+		}
+	}
+}
+
+// event returns the next event, after reading as much as it takes.
+func (c *Conn) event(ctx context.Context) (protocol.Event, error) {
+	if c.readErr != nil {
+		return protocol.Event{}, c.readErr
+	}
+	in := &c.input
+	for {
+		if in.pos < in.end {
+			ev, n, err := c.in.Next(in.now, in.buf[in.pos:in.end])
+			in.pos += n
+			if err != nil {
+				return ev, c.violation(err)
+			}
+			if ev.Kind != protocol.None {
+				return ev, nil
+			}
+		}
+		if err := c.fill(ctx); err != nil {
+			return protocol.Event{}, err
+		}
+	}
+}
+
+// fill reads from the transport into the empty input.
+func (c *Conn) fill(ctx context.Context) error {
+	in := &c.input
+	if in.end == len(in.buf) && len(in.buf) < maxInput {
+		in.buf = make([]byte, max(minInput, min(2*len(in.buf), maxInput)))
+	}
+	in.pos, in.end = 0, 0
+	n, err := c.transport.read(ctx, in.buf)
+	if n == 0 && err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return contextError(ctx)
+		}
+		return c.lost(err)
+	}
+	in.end, in.now = n, time.Now()
+	if c.keepalive != nil {
+		c.keepalive.alive(in.now)
+	}
+	return nil
+}
+
+// contextError says that ctx has ended a call.
+func contextError(ctx context.Context) error {
+	return fmt.Errorf("websocket: call given up: %w", ctx.Err())
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+var errSuperseded = fmt.Errorf("websocket: message was discarded by a later Read or Reader: %w", io.ErrClosedPipe)
