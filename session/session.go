@@ -4,7 +4,6 @@
 package session
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -37,7 +36,7 @@ const (
 	// flushTime is how long an ending session goes on sending what was queued.
 	flushTime = 2 * time.Second
 
-	// leaveTime bounds the calls that end its subscriptions.
+	// leaveTime bounds the call that ends one of its subscriptions.
 	leaveTime = 5 * time.Second
 )
 
@@ -168,13 +167,8 @@ func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscript
 	}
 	s.Transport.Close(cause)
 	<-drained
-
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
 	for _, sub := range subs {
-		// The hub has forgotten the subscriber whatever the error is, and the
-		// broker's trouble is not this session's.
-		_ = s.Hub.Unsubscribe(ctx, sub.channel, sub)
+		s.leave(sub)
 	}
 }
 

@@ -26,7 +26,7 @@ type subscription struct {
 	// Guarded by Session.mu.
 	phase phase
 	held  [][]byte
-	bytes int // of held
+	bytes int // of held; they count in the session's queue
 }
 
 // Subscribe subscribes to a channel and queues the answer that ack makes of the
@@ -46,7 +46,7 @@ func (s *Session) Subscribe(ctx context.Context, channel string, ack func(hub.Po
 		s.forget(sub)
 		return err
 	}
-	return s.goLive(ctx, sub, ack(pos))
+	return s.goLive(sub, ack(pos))
 }
 
 // Unsubscribe ends a subscription and queues the answer ack; no publication of
@@ -107,15 +107,17 @@ func (s *Session) forget(sub *subscription) {
 }
 
 // goLive queues the answer and what was held, unless the session has ended since.
-func (s *Session) goLive(ctx context.Context, sub *subscription, ack []byte) error {
+func (s *Session) goLive(sub *subscription, ack []byte) error {
 	s.mu.Lock()
+	s.queue.bytes -= sub.bytes // each is counted again when it is queued
+	sub.bytes = 0
 	err := s.push(ack)
 	for _, b := range sub.held {
 		if err == nil {
 			err = s.push(b)
 		}
 	}
-	sub.held, sub.bytes = nil, 0
+	sub.held = nil
 	if err == nil {
 		sub.phase = live
 		s.mu.Unlock()
@@ -124,10 +126,16 @@ func (s *Session) goLive(ctx context.Context, sub *subscription, ack []byte) err
 	sub.phase = gone
 	delete(s.subscriptions, sub.channel)
 	s.mu.Unlock()
-	if left := s.Hub.Unsubscribe(context.WithoutCancel(ctx), sub.channel, sub); left != nil {
-		return left
-	}
+	s.leave(sub)
 	return s.settle(err)
+}
+
+// leave has the hub forget a subscription that ended with its session. The hub does so
+// whatever the error is, and the broker's trouble is not this session's.
+func (s *Session) leave(sub *subscription) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = s.Hub.Unsubscribe(ctx, sub.channel, sub)
 }
 
 // leaveAll ends every subscription and returns those that the hub has to be told
@@ -162,9 +170,11 @@ func (sub *subscription) take(b []byte) error {
 	case gone:
 		return nil
 	}
-	if sub.bytes+size(b) > sub.session.MaxQueue {
+	q := &sub.session.queue
+	if q.bytes+size(b) > sub.session.MaxQueue {
 		return errOverflow
 	}
+	q.bytes += size(b)
 	sub.bytes += size(b)
 	sub.held = append(sub.held, b)
 	return nil

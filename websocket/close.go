@@ -43,11 +43,19 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 		return final
 	}
 	if !answered {
-		return fmt.Errorf("websocket: peer did not answer the close: %w", &CloseError{
-			Code: own.Code, Reason: own.Reason, Err: os.ErrDeadlineExceeded,
-		})
+		return fmt.Errorf("websocket: peer did not answer the close: %w", c.unanswered())
 	}
 	return nil
+}
+
+// unanswered says what came instead of the answer to the own Close frame.
+func (c *Conn) unanswered() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.after != nil {
+		return c.after
+	}
+	return &CloseError{Code: c.final.Code, Reason: c.final.Reason, Err: os.ErrDeadlineExceeded}
 }
 
 // CloseNow ends the connection without a closing handshake. If one has been
@@ -74,9 +82,12 @@ var errCloseNow = errors.New("CloseNow was called")
 func (c *Conn) fail(e *CloseError) *CloseError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.final == nil {
+	switch {
+	case c.final == nil:
 		c.final = e
 		c.cancel(e)
+	case c.after == nil:
+		c.after = e
 	}
 	return c.final
 }
@@ -117,7 +128,6 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 	go func() {
 		select {
 		case <-timeout:
-			cancel()
 			c.end()
 		case <-ctx.Done():
 		}
@@ -125,6 +135,8 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 	for !isClosed(c.gotClose) && !isClosed(c.ended) {
 		select {
 		case c.reading <- struct{}{}:
+			c.draining = true
+			c.msg.reset()
 			for c.readErr == nil {
 				if _, err := c.next(ctx); err != nil {
 					break
@@ -145,17 +157,17 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 
 // closedByPeer deals with the peer's Close frame: it answers it, unless it is
 // itself the answer, and closes the transport. The caller holds reading.
-func (c *Conn) closedByPeer(code CloseCode, reason string) error {
+func (c *Conn) closedByPeer(ctx context.Context, code CloseCode, reason string) error {
 	final := c.fail(&CloseError{Code: code, Reason: reason, Remote: true})
 	close(c.gotClose)
 	// 5.5.1: the answer usually has the same code.
 	c.queueClose(&CloseError{Code: code})
-	return c.leave(final)
+	return c.leave(ctx, final)
 }
 
 // violation fails the connection for what the peer did wrong (RFC 6455,
 // section 7.1.7). The caller holds reading.
-func (c *Conn) violation(err error) error {
+func (c *Conn) violation(ctx context.Context, err error) error {
 	e := &CloseError{Code: CloseProtocolError, Reason: err.Error(), Err: err}
 	var wrong *frame.Error
 	if errors.As(err, &wrong) {
@@ -163,30 +175,36 @@ func (c *Conn) violation(err error) error {
 	}
 	final := c.fail(e)
 	c.queueClose(e)
-	return c.leave(final)
+	return c.leave(ctx, final)
 }
 
-// leave ends reading: it waits until the Close frame is out, has the transport
-// closed in good order, and returns final. The caller holds reading.
-func (c *Conn) leave(final *CloseError) error {
+// leave ends reading: it has the transport closed in good order once the Close
+// frame is out, and returns final. It waits for the Close frame as long as ctx
+// allows. The caller holds reading.
+func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 	c.readErr = final
 	c.msg.reset()
-	timer := time.NewTimer(c.closeTimeout)
-	defer timer.Stop()
+	c.spawn(c.linger)
 	select {
 	case <-c.sentClose:
 		c.lingering.Store(true)
-		c.spawn(c.linger)
 	case <-c.ended:
-	case <-timer.C: // the peer does not read, so it cannot be told
-		c.end()
+	case <-ctx.Done():
 	}
 	return final
 }
 
-// linger closes the transport after the Close frames. 7.1.1: the server closes
-// first, the client waits for it. What still comes is discarded.
+// linger closes the transport when the Close frames have crossed, or the own one is
+// out after a failure. 7.1.1: the server closes first, the client waits for it.
+// What still comes is discarded.
 func (c *Conn) linger() {
+	// A peer that does not read cannot be told.
+	patience := time.AfterFunc(c.closeTimeout, c.end)
+	select {
+	case <-c.sentClose:
+	case <-c.ended:
+	}
+	patience.Stop()
 	wait := min(lingerTime, c.closeTimeout)
 	if c.role == Server || !isClosed(c.gotClose) {
 		c.transport.closeWrite()

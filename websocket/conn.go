@@ -59,6 +59,7 @@ type Conn struct {
 	input    input
 	msg      incoming
 	readErr  error // set when reading has come to its end
+	draining bool  // Close has taken over reading and discards
 
 	// Held from a message's first fragment to its last.
 	message lock
@@ -76,6 +77,7 @@ type Conn struct {
 	cancel    context.CancelCauseFunc
 	mu        sync.Mutex
 	final     *CloseError    // guarded by mu
+	after     *CloseError    // guarded by mu: what else happened, once final was set
 	noWorkers bool           // guarded by mu
 	ending    sync.Once      // of end
 	gotClose  chan struct{}  // closed when the peer's Close frame came
@@ -178,14 +180,14 @@ func (c *Conn) acquire(ctx context.Context, l lock) error {
 		select {
 		case l <- struct{}{}:
 		case <-ctx.Done():
-			return contextError(ctx)
+			return c.gaveUp(ctx)
 		case <-c.ended:
 			return c.err()
 		}
 	}
 	if err := ctx.Err(); err != nil {
 		l.release()
-		return contextError(ctx)
+		return c.gaveUp(ctx)
 	}
 	return nil
 }

@@ -42,7 +42,11 @@ func (c *Conn) queuePing() {
 }
 
 func (c *Conn) queueClose(e *CloseError) {
-	c.queueControl(func(q *controlQueue) { q.close = e })
+	c.queueControl(func(q *controlQueue) {
+		if q.close == nil { // the first is the one that counts
+			q.close = e
+		}
+	})
 }
 
 // queueControl changes the queue and sees to it that it is sent.

@@ -16,9 +16,10 @@ type keepalive struct {
 
 	mu      sync.Mutex
 	timer   *time.Timer
-	heard   time.Time // when bytes last came
-	pinged  time.Time // when the Ping since then was sent; zero: none was
-	waiting time.Time // since when a reader has been there; zero: none is
+	heard   time.Time     // when bytes last came
+	pinged  time.Time     // when the Ping since then was sent; zero: none was
+	waiting time.Time     // since when a reader has been there; zero: none is
+	watched time.Duration // how long earlier readers were there since pinged
 	stopped bool
 }
 
@@ -53,17 +54,31 @@ func (c *Conn) startKeepAlive(opts KeepAlive) {
 func (k *keepalive) alive(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heard, k.pinged = now, time.Time{}
+	k.heard, k.pinged, k.watched = now, time.Time{}, 0
 }
 
 // reading notes that a reader comes or goes.
 func (k *keepalive) reading(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
+	k.watched = k.watch(now)
 	k.waiting = time.Time{}
 	if on {
-		k.waiting = time.Now()
+		k.waiting = now
 	}
+}
+
+// watch returns how long readers have waited in vain since the Ping.
+func (k *keepalive) watch(now time.Time) time.Duration {
+	if k.pinged.IsZero() || k.waiting.IsZero() {
+		return k.watched
+	}
+	since := k.waiting
+	if k.pinged.After(since) {
+		since = k.pinged
+	}
+	return k.watched + now.Sub(since)
 }
 
 func (k *keepalive) stop() {
@@ -96,26 +111,23 @@ func (k *keepalive) due(now time.Time) (ping, giveUp bool, silence time.Duration
 		return false, false, silence
 	case k.pinged.IsZero():
 		k.pinged = now
-		k.timer.Reset(k.wait())
+		k.timer.Reset(k.wait(0))
 		return true, false, silence
 	}
 	// Without a reader, or before one had the time to see the answer, silence
 	// proves nothing.
-	since := k.pinged
-	if k.waiting.After(since) {
-		since = k.waiting
-	}
-	if k.waiting.IsZero() || k.timeout < 0 || now.Sub(since) < k.timeout {
-		k.timer.Reset(k.wait())
+	watched := k.watch(now)
+	if k.timeout < 0 || watched < k.timeout {
+		k.timer.Reset(k.wait(watched))
 		return false, false, silence
 	}
 	return false, true, silence
 }
 
 // wait is the time until the next look after a Ping.
-func (k *keepalive) wait() time.Duration {
+func (k *keepalive) wait(watched time.Duration) time.Duration {
 	if k.timeout < 0 {
 		return k.interval
 	}
-	return k.timeout
+	return k.timeout - watched
 }

@@ -83,6 +83,9 @@ func (n *netConn) open(ctx context.Context) error {
 
 func (n *netConn) Write(p []byte) (int, error) {
 	if err := n.c.Write(n.write.context(), n.typ, p); err != nil {
+		if errors.Is(err, ErrUnfinishedWrite) {
+			return len(p), netError(err) // the peer will get all of it
+		}
 		return 0, netError(err)
 	}
 	return len(p), nil

@@ -29,7 +29,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	case at := <-pong:
 		return at.Sub(start), nil
 	case <-ctx.Done():
-		return 0, contextError(ctx)
+		return 0, c.gaveUp(ctx)
 	case <-c.ctx.Done():
 		return 0, c.err()
 	}

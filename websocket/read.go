@@ -107,7 +107,7 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 		}
 		if m.compressed {
 			if buf, err = c.inflater.Append(buf, ev.Type, ev.Payload); err != nil {
-				return 0, buf[:start], c.violation(err)
+				return 0, buf[:start], c.violation(ctx, err)
 			}
 		}
 		typ := m.typ
@@ -135,7 +135,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 	if err := c.acquire(ctx, c.reading); err != nil {
 		return err
 	}
-	if c.readErr == nil && isClosed(c.ended) {
+	if c.readErr == nil && (isClosed(c.ended) || c.draining) {
 		c.readErr = c.err()
 	}
 	if c.readErr != nil {
@@ -186,7 +186,7 @@ func (c *Conn) next(ctx context.Context) (protocol.Event, error) {
 		case protocol.Pong:
 			c.pings.answered(ev.Payload)
 		case protocol.Close:
-			return ev, c.closedByPeer(ev.Code, ev.Reason)
+			return ev, c.closedByPeer(ctx, ev.Code, ev.Reason)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (c *Conn) event(ctx context.Context) (protocol.Event, error) {
 			ev, n, err := c.in.Next(in.now, in.buf[in.pos:in.end])
 			in.pos += n
 			if err != nil {
-				return ev, c.violation(err)
+				return ev, c.violation(ctx, err)
 			}
 			if ev.Kind != protocol.None {
 				return ev, nil
@@ -224,7 +224,7 @@ func (c *Conn) fill(ctx context.Context) error {
 	n, err := c.transport.read(ctx, in.buf)
 	if n == 0 && err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return contextError(ctx)
+			return c.gaveUp(ctx)
 		}
 		return c.lost(err)
 	}
@@ -235,8 +235,12 @@ func (c *Conn) fill(ctx context.Context) error {
 	return nil
 }
 
-// contextError says that ctx has ended a call.
-func contextError(ctx context.Context) error {
+// gaveUp is the error of a call that ctx has ended. That the connection has ended
+// counts for more.
+func (c *Conn) gaveUp(ctx context.Context) error {
+	if err := c.err(); err != nil {
+		return err
+	}
 	return fmt.Errorf("websocket: call given up: %w", ctx.Err())
 }
 

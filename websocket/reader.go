@@ -55,12 +55,15 @@ func (c *Conn) Resume(ctx context.Context) (MessageType, io.Reader, error) {
 		return 0, nil, err
 	}
 	defer c.endRead()
-	if c.msg.reader == nil || !c.msg.active {
+	if c.msg.reader == nil || c.msg.reader == discarded || !c.msg.active {
 		return 0, nil, errNothingOpen
 	}
 	c.msg.reader = &messageReader{c, ctx}
 	return c.msg.typ, c.msg.reader, nil
 }
+
+// discarded stands for the reader of a message that is being discarded.
+var discarded = &messageReader{}
 
 var errNothingOpen = errors.New("websocket: no message to resume")
 
@@ -97,6 +100,8 @@ func (c *Conn) discardOpen(ctx context.Context) error {
 	if c.msg.reader == nil {
 		return nil
 	}
+	// From here on the message cannot be gone on with, also if ctx ends first.
+	c.msg.reader = discarded
 	var waste [1024]byte
 	for {
 		_, err := c.readOpen(ctx, waste[:])
@@ -114,7 +119,7 @@ func (c *Conn) discardOpen(ctx context.Context) error {
 func (c *Conn) readOpen(ctx context.Context, p []byte) (int, error) {
 	m := &c.msg
 	for {
-		n, err := c.takeOpen(p)
+		n, err := c.takeOpen(ctx, p)
 		if n > 0 || err != errMore {
 			return n, err
 		}
@@ -135,11 +140,11 @@ func (c *Conn) readOpen(ctx context.Context, p []byte) (int, error) {
 var errMore = deflate.ErrMore
 
 // takeOpen gives what has come of the open message, errMore or io.EOF.
-func (c *Conn) takeOpen(p []byte) (int, error) {
+func (c *Conn) takeOpen(ctx context.Context, p []byte) (int, error) {
 	m := &c.msg
 	switch {
 	case m.stream != nil:
-		return c.takeStream(p)
+		return c.takeStream(ctx, p)
 	case len(m.piece) > 0:
 		n := copy(p, m.piece)
 		m.piece = m.piece[n:]
@@ -150,12 +155,12 @@ func (c *Conn) takeOpen(p []byte) (int, error) {
 	return 0, errMore
 }
 
-func (c *Conn) takeStream(p []byte) (int, error) {
+func (c *Conn) takeStream(ctx context.Context, p []byte) (int, error) {
 	m := &c.msg
 	n, err := m.stream.Read(p)
 	if m.typ == Text {
 		if !m.text.Valid(p[:n]) || err == io.EOF && !m.text.Complete() {
-			return 0, c.violation(protocol.ErrInvalidText)
+			return 0, c.violation(ctx, protocol.ErrInvalidText)
 		}
 	}
 	if n > 0 {
@@ -164,5 +169,5 @@ func (c *Conn) takeStream(p []byte) (int, error) {
 	if err == nil || err == io.EOF || err == errMore {
 		return 0, err
 	}
-	return 0, c.violation(c.inflater.Error(err))
+	return 0, c.violation(ctx, c.inflater.Error(err))
 }

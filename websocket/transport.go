@@ -15,7 +15,7 @@ import (
 type transport struct {
 	stream io.ReadWriteCloser
 
-	// Nil where the stream has no deadlines.
+	// Nil where the stream has no deadlines, or refuses them.
 	deadlines interface {
 		SetReadDeadline(time.Time) error
 		SetWriteDeadline(time.Time) error
@@ -41,7 +41,7 @@ func newTransport(stream io.ReadWriteCloser) *transport {
 	if d, ok := stream.(interface {
 		SetReadDeadline(time.Time) error
 		SetWriteDeadline(time.Time) error
-	}); ok {
+	}); ok && d.SetReadDeadline(time.Time{}) == nil && d.SetWriteDeadline(time.Time{}) == nil {
 		t.deadlines = d
 	}
 	switch stream.(type) {

@@ -85,7 +85,7 @@ func (c *Conn) send(ctx context.Context, add func([]byte) ([]byte, error)) error
 // sendError gives the caller's error for one of the Sender.
 func (c *Conn) sendError(err error) error {
 	switch err {
-	case protocol.ErrCloseSent:
+	case protocol.ErrCloseSent, protocol.ErrUnfinished: // the latter behind a Writer that gave up
 		if final := c.err(); final != nil {
 			return final
 		}
@@ -100,18 +100,25 @@ func (c *Conn) sendError(err error) error {
 func (c *Conn) transmit(ctx context.Context, b []byte, control int) error {
 	if ctx.Done() != nil && !c.transport.resumable {
 		c.out.Sent()
+		done := c.transmitAside(b)
 		select {
-		case err := <-c.transmitAside(b):
+		case err := <-done:
 			return err
 		case <-ctx.Done():
+		}
+		select {
+		case err := <-done:
+			return err
+		default:
 			return unfinished(ctx)
 		}
 	}
 	n, err := c.transport.write(ctx, b)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		if n <= control {
+			c.out.Unsent()
 			c.transmitAside(b[n:control])
-			return contextError(ctx)
+			return c.gaveUp(ctx)
 		}
 		c.out.Sent()
 		c.transmitAside(b[n:])

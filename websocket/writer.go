@@ -33,25 +33,19 @@ func (c *Conn) writer(ctx context.Context, typ MessageType, compress bool) (io.W
 	if err := c.acquire(ctx, c.message); err != nil {
 		return nil, err
 	}
-	if err := c.acquire(ctx, c.sending); err != nil {
-		c.message.release()
-		return nil, err
-	}
-	err := c.out.BeginMessage(frame.Opcode(typ), compress)
-	c.sending.release()
-	if err != nil {
-		c.message.release()
-		return nil, c.sendError(err)
-	}
-	return &messageWriter{c: c, ctx: ctx}, nil
+	return &messageWriter{c: c, ctx: ctx, typ: frame.Opcode(typ), compress: compress}, nil
 }
 
 // A messageWriter holds c.message until it is closed.
 type messageWriter struct {
-	c    *Conn
-	ctx  context.Context
-	err  error // what a write failed with
-	done bool
+	c        *Conn
+	ctx      context.Context
+	typ      frame.Opcode
+	compress bool
+
+	begun bool  // a fragment was handed over for sending
+	err   error // what a write failed with
+	done  bool
 }
 
 var errWriterClosed = errors.New("websocket: write to a closed message writer")
@@ -102,25 +96,38 @@ func (w *messageWriter) fragment(ctx context.Context, p []byte, fin bool) error 
 	}
 	b := c.appendControl(getBuffer())
 	control := len(b)
-	b, err := c.out.AppendFragment(b, p, fin)
+	b, err := w.append(b, p, fin)
 	if err != nil {
 		c.transmitAside(b[:control])
 		return c.sendError(err)
 	}
+	w.begun = true
 	// The fragment is now part of the compressor's history and of the message: all
 	// of it counts as what must go out.
 	return c.transmit(ctx, b, len(b))
 }
 
-// abandon gives the message up.
+// append appends the next fragment, with the right to send.
+func (w *messageWriter) append(b, p []byte, fin bool) ([]byte, error) {
+	out := w.c.out
+	if !w.begun {
+		if err := out.BeginMessage(w.typ, w.compress); err != nil {
+			return b, err
+		}
+	}
+	b, err := out.AppendFragment(b, p, fin)
+	if err != nil && !w.begun {
+		out.AbandonMessage()
+	}
+	return b, err
+}
+
+// abandon gives the message up. If part of it was sent, the connection fails.
 func (w *messageWriter) abandon() {
 	c := w.c
-	if c.acquire(context.Background(), c.sending) != nil {
-		return // the connection has ended
+	if !w.begun {
+		return
 	}
-	unseen := c.out.AbandonMessage()
-	c.sending.release()
-	if !unseen {
-		c.startClose(&CloseError{Code: CloseInternalError, Reason: "message given up", Err: w.err})
-	}
+	c.startClose(&CloseError{Code: CloseInternalError, Reason: "message given up", Err: w.err})
+	c.spawn(func() { c.awaitPeer(c.closeTimer()) })
 }

@@ -4,7 +4,7 @@
 
 const { once } = require("node:events");
 const { WebSocket, WebSocketServer } = require("ws");
-const serve = require("./lines.cjs");
+const serve = require("../lines.cjs");
 
 let server;
 let accepted = [];

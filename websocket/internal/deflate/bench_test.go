@@ -15,7 +15,7 @@ import (
 func messages(n int) [][]byte {
 	r := rand.New(rand.NewSource(1))
 	var all [][]byte
-	for range 64 {
+	for range 1024 {
 		var b []byte
 		for len(b) < n {
 			b = fmt.Appendf(b, `{"channel":"ticker:%04d","offset":%d,"epoch":"x7fQ","data":{"bid":%.4f,"ask":%.4f,"size":%d}}`,
@@ -85,7 +85,7 @@ func BenchmarkInflate(b *testing.B) {
 	}
 }
 
-// compressed returns 64 messages in their compressed form, and their mean size.
+// compressed returns the messages in their compressed form, and their mean size.
 func compressed(size, bits int, takeover bool) (payloads [][]byte, mean int) {
 	c := NewCompressor(bits, takeover)
 	for _, p := range messages(size) {

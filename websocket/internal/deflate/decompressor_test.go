@@ -238,8 +238,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The bytes in dst stay, and spare capacity is used: with enough of it there is
-// no allocation.
+// The bytes in dst stay, and spare capacity is used: with enough of it nothing
+// is allocated.
 func TestInflateTo(t *testing.T) {
 	d := NewDecompressor(true)
 	dst := append(make([]byte, 0, 11), "before"...)
@@ -249,8 +249,8 @@ func TestInflateTo(t *testing.T) {
 			t.Errorf("Append(%q) = %q, %v, want it appended in place", dst, got, err)
 		}
 	})
-	if allocs >= 1 { // the race detector empties pools now and then
-		t.Logf("%v allocations a message", allocs)
+	if allocs > 1 { // under the race detector pools lose what they hold now and then
+		t.Errorf("%v allocations a message, want none, or an inflater", allocs)
 	}
 }
 

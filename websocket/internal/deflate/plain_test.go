@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand"
+	"slices"
 	"strings"
 )
 
@@ -79,14 +80,7 @@ func (p *plain) block() (final bool) {
 			p.out = append(p.out, byte(p.number(8)))
 		}
 	case 1:
-		var lits, dists []int
-		for i := range 288 {
-			lits = append(lits, map[bool]int{i < 144: 8, i >= 144 && i < 256: 9, i >= 256 && i < 280: 7, i >= 280: 8}[true])
-		}
-		for range 32 {
-			dists = append(dists, 5)
-		}
-		p.symbols(p.code(lits), p.code(dists))
+		p.symbols(plainLits, plainDists)
 	case 2:
 		p.symbols(p.codes())
 	default:
@@ -94,6 +88,13 @@ func (p *plain) block() (final bool) {
 	}
 	return final
 }
+
+var plainLits, plainDists = func() (lits, dists plainCode) {
+	lengths := slices.Concat(slices.Repeat([]int{8}, 144), slices.Repeat([]int{9}, 112),
+		slices.Repeat([]int{7}, 24), slices.Repeat([]int{8}, 8))
+	p := new(plain)
+	return p.code(lengths), p.code(slices.Repeat([]int{5}, 32))
+}()
 
 // A plainCode maps a code, written with a leading 1, to its symbol.
 type plainCode map[int]int

@@ -117,6 +117,10 @@ func (r *Receiver) Next(now time.Time, b []byte) (Event, int, error) {
 }
 
 func (r *Receiver) next(now time.Time, b []byte) (Event, int, error) {
+	// Control frames do not keep a message alive, so that whatever comes ends it.
+	if limit := r.limits.MessageTime; r.inMessage && limit >= 0 && now.Sub(r.began) > limit {
+		return Event{}, 0, policyErrorf("message still unfinished after %v", limit)
+	}
 	used := 0
 	for {
 		if !r.inFrame {
@@ -134,7 +138,7 @@ func (r *Receiver) next(now time.Time, b []byte) (Event, int, error) {
 		if r.h.Opcode.Control() {
 			ev, n, err = r.controlFrame(b[used:])
 		} else {
-			ev, n, err = r.dataFrame(now, b[used:])
+			ev, n, err = r.dataFrame(b[used:])
 		}
 		used += n
 		// Without an event either the input has ended, or a frame has: an empty
@@ -241,11 +245,13 @@ func (r *Receiver) beginData(now time.Time, h frame.Header) error {
 
 // sizeLimit bounds the bytes in a message's frames. What a compressed message
 // inflates to is counted elsewhere; here it may exceed the limit by what DEFLATE
-// adds to data that it cannot compress, many short stored blocks included.
+// adds to data that it cannot compress, short stored blocks included, and by what
+// it costs to flush after each fragment. The sum is negative, which means none,
+// if the limit is close to 2^63.
 func (r *Receiver) sizeLimit() int64 {
 	limit := r.limits.MessageSize
 	if limit >= 0 && r.compressed {
-		return limit + limit/8 + 1024
+		return limit + limit/8 + 1024 + 16*int64(r.fragments)
 	}
 	return limit
 }
@@ -279,13 +285,10 @@ func (r *Receiver) controlFrame(b []byte) (Event, int, error) {
 	return Event{Kind: Close, Code: code, Reason: reason}, n, nil
 }
 
-func (r *Receiver) dataFrame(now time.Time, b []byte) (Event, int, error) {
+func (r *Receiver) dataFrame(b []byte) (Event, int, error) {
 	n := int(min(r.left, uint64(len(b))))
 	if n == 0 && r.left > 0 {
 		return Event{}, 0, nil
-	}
-	if limit := r.limits.MessageTime; limit >= 0 && now.Sub(r.began) > limit {
-		return Event{}, n, policyErrorf("message still unfinished after %v", limit)
 	}
 	payload := b[:n:n]
 	if r.masked {

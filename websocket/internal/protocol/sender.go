@@ -45,9 +45,8 @@ func NewSender(key func() uint32, compressor *deflate.Compressor, threshold int)
 }
 
 // AppendMessage appends p as one message in one frame, compressed if compress is
-// set and that is agreed. If any of the appended bytes are sent, Sent must be
-// called before the next message is appended; if none are, the peer never
-// knows of the message, and nothing needs to be done.
+// set and that is agreed. Once any of the appended bytes are sent, Sent must be
+// called; if none are, Unsent, and the peer never knows of the message.
 func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress bool) ([]byte, error) {
 	switch {
 	case s.closed:
@@ -69,14 +68,17 @@ func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress 
 }
 
 // Sent says that bytes of the last appended message left: it is now part of what
-// the peer's decompressor has seen. It must be called while the caller of
-// AppendMessage still has the payload.
+// the peer's decompressor has seen. It is called while the payload is
+// still what AppendMessage was given, and does nothing for other frames.
 func (s *Sender) Sent() {
 	if s.pending != nil {
 		s.deflate.Commit(s.pending)
 		s.pending = nil
 	}
 }
+
+// Unsent says that nothing of the last appended message left.
+func (s *Sender) Unsent() { s.pending = nil }
 
 // BeginMessage starts a message whose fragments AppendFragment appends.
 func (s *Sender) BeginMessage(typ frame.Opcode, compress bool) error {
@@ -126,14 +128,12 @@ func (s *Sender) AppendFragment(dst, p []byte, fin bool) ([]byte, error) {
 	return dst, nil
 }
 
-// AbandonMessage forgets the message that BeginMessage started, and reports
-// whether the peer has seen none of it.
-func (s *Sender) AbandonMessage() (unseen bool) {
-	unseen = s.first
-	if unseen {
+// AbandonMessage forgets the message that BeginMessage started and of which no
+// fragment was appended.
+func (s *Sender) AbandonMessage() {
+	if s.first {
 		s.inMessage = false
 	}
-	return unseen
 }
 
 // AppendControl appends a Ping or Pong frame. After Close it appends nothing.

@@ -1,0 +1,31 @@
+lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: run build test check race fuzz bench interop generate
+.DEFAULT_GOAL := build
+
+run: ## serve on 127.0.0.1:8000, for trying things out
+	go run ./cmd/ropewalk serve --dev
+
+build: ## a static, reproducible bin/ropewalk
+	CGO_ENABLED=0 go build -trimpath -o bin/ropewalk ./cmd/ropewalk
+
+test: ## everything that must pass, in under 15 minutes
+	go run ./scripts/test
+
+check: ## lint every module
+	go run $(lint) run ./... ./websocket/... ./bench/...
+
+race: ## only the unit tests, with the race detector
+	go run ./scripts/test unit
+
+fuzz: ## only the fuzz targets, FUZZTIME (20s) each
+	go run ./scripts/test fuzz
+
+interop: ## only the tests against browsers, other libraries and proxies
+	go run ./scripts/test interop
+
+bench: ## this library beside its peers
+	go run ./bench
+
+generate: ## the conformance and security pages, from the tests
+	go generate ./internal/conformance

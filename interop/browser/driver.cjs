@@ -1,0 +1,71 @@
+// Drives one browser through puppeteer-core: Chromium, and Firefox over WebDriver
+// BiDi. The commands are those of interop/browser_test.go.
+"use strict";
+
+const puppeteer = require("puppeteer-core");
+const serve = require("../lines.cjs");
+
+// The machine has no network: what Chromium fetches for itself would only fail,
+// many times over. Tests run as root, where Chromium has no sandbox.
+const chromiumFlags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+let browser;
+const pages = [];
+
+const commands = {
+  async launch({ browser: name, path, timeout }) {
+    browser = await puppeteer.launch({
+      browser: name,
+      executablePath: path,
+      headless: true,
+      timeout,
+      args: name === "chrome" ? chromiumFlags : [],
+    });
+    return { version: await browser.version() };
+  },
+
+  // Each page is a window of its own, so that none is hidden behind another.
+  async open({ url, timeout }) {
+    const context = await browser.createBrowserContext();
+    const page = await context.newPage();
+    page.setDefaultTimeout(timeout);
+    await page.setViewport({ width: 1000, height: 800 });
+    const log = [];
+    page.on("console", (message) => log.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (err) => log.push("uncaught: " + (err.stack ?? err)));
+    const response = await page.goto(url, { waitUntil: "load" });
+    pages.push({ page, log });
+    return { page: pages.length - 1, status: response ? response.status() : 0 };
+  },
+
+  fill: ({ page, selector, text }) => at(page).locator(selector).fill(text),
+
+  click: ({ page, selector }) => at(page).locator(selector).click(),
+
+  // Waits until the expression js is true. Polls, because a page in the
+  // background draws no frames.
+  wait: async ({ page, js }) => {
+    await at(page).waitForFunction(js, { polling: 50 });
+  },
+
+  // Evaluates js as the body of an async function and returns what it returns.
+  run: ({ page, js }) => at(page).evaluate(`(async () => { ${js} })()`),
+
+  log: ({ page }) => pages[page].log,
+
+  screenshot: async ({ page, path }) => {
+    await at(page).screenshot({ path });
+  },
+};
+
+const at = (page) => pages[page].page;
+
+serve(commands, () => browser?.close());

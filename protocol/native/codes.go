@@ -1,0 +1,159 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
+	"github.com/seed-15847954/ropewalk/websocket"
+)
+
+// This file is the registry of the codes that stand in docs/reference/protocol.md.
+// A code never changes its meaning.
+
+// An ErrorCode says why a command failed. The connection lives on.
+type ErrorCode string
+
+// The error codes.
+const (
+	BadRequest           ErrorCode = "bad_request"
+	UnknownCommand       ErrorCode = "unknown_command"
+	AlreadyConnected     ErrorCode = "already_connected"
+	BadChannel           ErrorCode = "bad_channel"
+	AlreadySubscribed    ErrorCode = "already_subscribed"
+	NotSubscribed        ErrorCode = "not_subscribed"
+	TooManySubscriptions ErrorCode = "too_many_subscriptions"
+	DataTooBig           ErrorCode = "data_too_big"
+	Unavailable          ErrorCode = "unavailable"
+)
+
+// ErrorCodes lists every error code with what it means and whether the same
+// command may succeed later.
+var ErrorCodes = []struct {
+	Code    ErrorCode
+	Retry   bool
+	Meaning string
+}{
+	{BadRequest, false, "the command's body is not as this document has it"},
+	{UnknownCommand, false, "the server has no such command"},
+	{AlreadyConnected, false, "connect was sent twice"},
+	{BadChannel, false, "the channel's name is not allowed"},
+	{AlreadySubscribed, false, "the session is subscribed to the channel already"},
+	{NotSubscribed, false, "the session is not subscribed to the channel"},
+	{TooManySubscriptions, false, "the session is subscribed to as many channels as it may be"},
+	{DataTooBig, false, "the data of the publication is too big"},
+	{Unavailable, true, "the broker did not answer in time; a publication may have been taken all the same"},
+}
+
+// An Error is the answer to a command that failed.
+type Error struct {
+	Code    ErrorCode
+	Message string // for developers, in English
+	Retry   bool   // the same command may succeed later
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+func errorf(code ErrorCode, format string, args ...any) *Error {
+	e := &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	for _, entry := range ErrorCodes {
+		if entry.Code == code {
+			e.Retry = entry.Retry
+		}
+	}
+	return e
+}
+
+// commandError turns an error of a session into the answer to its command.
+func commandError(err error) *Error {
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, hub.ErrChannelName):
+		return errorf(BadChannel, "%v", err)
+	case errors.Is(err, hub.ErrAlreadySubscribed):
+		return errorf(AlreadySubscribed, "%v", err)
+	case errors.Is(err, hub.ErrNotSubscribed):
+		return errorf(NotSubscribed, "%v", err)
+	case errors.Is(err, session.ErrTooManySubscriptions):
+		return errorf(TooManySubscriptions, "%v", err)
+	}
+	return errorf(Unavailable, "the broker did not answer")
+}
+
+// A Disconnect is why the server ends a connection: a close code with its reason.
+// Codes 4000 to 4099 invite the client to come back, 4100 to 4199 tell it that
+// coming back changes nothing.
+type Disconnect struct {
+	Code   websocket.CloseCode
+	Reason string
+	Retry  bool // come back, later
+}
+
+// The disconnects that the protocol sends. Others come from RFC 6455 itself.
+var (
+	GoingAway       = Disconnect{websocket.CloseGoingAway, "server is shutting down", true}
+	UnsupportedData = Disconnect{websocket.CloseUnsupportedData, "binary message", false}
+	MessageTooBig   = Disconnect{websocket.CloseMessageTooBig, "message too big", false}
+	SlowConsumer    = Disconnect{4000, "slow consumer", true}
+	ConnectTimeout  = Disconnect{4001, "no connect in time", true}
+	BadMessage      = Disconnect{4100, "bad message", false}
+	ConnectExpected = Disconnect{4101, "connect expected", false}
+	IDNotRising     = Disconnect{4102, "command id not rising", false}
+)
+
+// Disconnects lists every disconnect with what it means.
+var Disconnects = []struct {
+	Disconnect
+	Meaning string
+}{
+	{GoingAway, "the server, or this node of it, is going away"},
+	{UnsupportedData, "a binary message came; this subprotocol has text messages only"},
+	{MessageTooBig, "a message came that is longer than allowed"},
+	{SlowConsumer, "the client did not take its messages in time, and its queue overflowed"},
+	{ConnectTimeout, "the connection was opened and `connect` did not follow"},
+	{BadMessage, "a message came that is no command: not JSON, too deep, or not of the right shape"},
+	{ConnectExpected, "a command came before `connect`"},
+	{IDNotRising, "a command came whose id is not greater than the one before"},
+}
+
+// Error makes a Disconnect the cause that a session is closed with.
+func (d Disconnect) Error() string { return fmt.Sprintf("%d %s", d.Code, d.Reason) }
+
+// because returns d with the detail in its reason.
+func (d Disconnect) because(detail error) Disconnect {
+	d.Reason += ": " + detail.Error()
+	return d
+}
+
+// maxAfter bounds the time after which a client is advised to come back.
+// RFC 6455, section 7.2.3 suggests up to 5 seconds.
+const maxAfter = 5 * time.Second
+
+// after returns how long the client is advised to stay away. It is random, so
+// that clients who were disconnected together do not return together.
+func (d Disconnect) after() time.Duration {
+	return rand.N(maxAfter)
+}
+
+// disconnect returns what the client is told about a session's end. It is not ok
+// when there is nobody left to tell.
+func disconnect(cause error) (d Disconnect, ok bool) {
+	switch {
+	case errors.As(cause, &d):
+		return d, true
+	case errors.Is(cause, session.ErrSlowConsumer):
+		return SlowConsumer, true
+	case errors.Is(cause, session.ErrShutdown):
+		return GoingAway, true
+	case errors.Is(cause, net.ErrClosed), errors.Is(cause, context.Canceled):
+		return d, false
+	}
+	return d, false
+}
