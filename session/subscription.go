@@ -50,9 +50,9 @@ func (s *Session) Subscribe(ctx context.Context, channel string, ack func(hub.Po
 }
 
 // Unsubscribe ends a subscription and queues the answer ack; no publication of
-// the channel comes behind it. The error is [hub.ErrNotSubscribed], ErrClosed, or
-// the broker's when it could not be told; the subscription has ended all the same.
-func (s *Session) Unsubscribe(ctx context.Context, channel string, ack []byte) error {
+// the channel comes behind it. It blocks while the broker is told. The error is
+// [hub.ErrNotSubscribed] or ErrClosed.
+func (s *Session) Unsubscribe(channel string, ack []byte) error {
 	s.mu.Lock()
 	sub := s.subscriptions[channel]
 	if sub == nil || sub.phase != live {
@@ -63,9 +63,7 @@ func (s *Session) Unsubscribe(ctx context.Context, channel string, ack []byte) e
 	delete(s.subscriptions, channel)
 	err := s.push(ack)
 	s.mu.Unlock()
-	if left := s.Hub.Unsubscribe(ctx, channel, sub); err == nil {
-		err = left
-	}
+	s.leave(sub)
 	return s.settle(err)
 }
 
@@ -130,8 +128,8 @@ func (s *Session) goLive(sub *subscription, ack []byte) error {
 	return s.settle(err)
 }
 
-// leave has the hub forget a subscription that ended with its session. The hub does so
-// whatever the error is, and the broker's trouble is not this session's.
+// leave has the hub forget a subscription that has ended. The hub does so whatever
+// the error is, and the broker's trouble is not this session's.
 func (s *Session) leave(sub *subscription) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()

@@ -51,6 +51,8 @@ type Conn struct {
 	compressed   bool // permessage-deflate is in use
 	closeTimeout time.Duration
 	keepalive    *keepalive // nil: off
+	onPing       func(payload []byte)
+	onPong       func(payload []byte)
 
 	// Owned by the holder of reading.
 	reading  lock
@@ -105,6 +107,8 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		subprotocol:  params.Subprotocol,
 		compressed:   params.Deflate != nil,
 		closeTimeout: orDefault(params.CloseTimeout, 5*time.Second),
+		onPing:       orIgnore(params.OnPing),
+		onPong:       orIgnore(params.OnPong),
 		reading:      newLock(),
 		message:      newLock(),
 		sending:      newLock(),
@@ -117,12 +121,14 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	c.in = protocol.NewReceiver(role == Server, c.compressed, params.Limits.receiver())
 	var compressor *deflate.Compressor
 	if d := params.Deflate; d != nil {
-		bits, takeover, peerTakeover := d.ServerMaxWindowBits, !d.ServerNoContextTakeover, !d.ClientNoContextTakeover
+		bits, peerBits := d.ServerMaxWindowBits, d.ClientMaxWindowBits
+		takeover, peerTakeover := !d.ServerNoContextTakeover, !d.ClientNoContextTakeover
 		if role == Client {
-			bits, takeover, peerTakeover = d.ClientMaxWindowBits, peerTakeover, takeover
+			bits, peerBits = peerBits, bits
+			takeover, peerTakeover = peerTakeover, takeover
 		}
 		compressor = deflate.NewCompressor(bits, takeover)
-		c.inflater = protocol.NewInflater(peerTakeover,
+		c.inflater = protocol.NewInflater(peerBits, peerTakeover,
 			orDefault(params.Limits.MaxMessageSize, defaultMessageSize),
 			orDefault(params.Limits.MaxDecompressionRatio, defaultDecompressionRatio))
 	}
@@ -133,6 +139,13 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	c.out = protocol.NewSender(key, compressor, orDefault(params.CompressionThreshold, defaultThreshold))
 	c.startKeepAlive(params.KeepAlive)
 	return c
+}
+
+func orIgnore(f func([]byte)) func([]byte) {
+	if f == nil {
+		return func([]byte) {}
+	}
+	return f
 }
 
 // Subprotocol returns the subprotocol that the opening handshake agreed, or "".

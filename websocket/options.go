@@ -126,6 +126,11 @@ type Params struct {
 	Limits    Limits
 	KeepAlive KeepAlive
 
+	// OnPing and OnPong, if not nil, are called by the reader for each Ping and Pong
+	// that comes, before a Ping is answered. They must not block, keep the payload,
+	// or read from the connection.
+	OnPing, OnPong func(payload []byte)
+
 	// CloseTimeout is how long Close waits for the peer, and how long a Close
 	// frame may take to be sent. Zero means 5 seconds.
 	CloseTimeout time.Duration

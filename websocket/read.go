@@ -182,8 +182,10 @@ func (c *Conn) next(ctx context.Context) (protocol.Event, error) {
 		case protocol.Data:
 			return ev, nil
 		case protocol.Ping:
+			c.onPing(ev.Payload)
 			c.queuePong(ev.Payload)
 		case protocol.Pong:
+			c.onPong(ev.Payload)
 			c.pings.answered(ev.Payload)
 		case protocol.Close:
 			return ev, c.closedByPeer(ctx, ev.Code, ev.Reason)

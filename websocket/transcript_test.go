@@ -1,11 +1,7 @@
 package websocket_test
 
 import (
-	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,32 +12,43 @@ import (
 	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket"
-	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/wstest"
 )
 
 // TestTranscripts replays testdata/transcripts: what a peer sends, and what the
 // connection must make of it. Every case runs three times: with the input of a
-// step in one piece, cut in two, and byte by byte. The rows of the conformance
-// table stand in the files.
+// step in one piece, cut in two, and byte by byte (long input by 997 bytes). The
+// rows of the conformance table stand in the files.
 //
-// A case is a block of lines. The first names the role and options (deflate,
-// no-takeover, max=N, fragments=N, control=N). Steps follow, each with what it
+// A case is a block of lines. The first names the role that the connection plays
+// (server, client, or both for once each) and options (deflate, no-takeover,
+// max=N, fragments=N, control=N, time=DURATION). The option $=A,B,... runs the
+// case once for each value, with $ replaced by it. Steps follow, each with what it
 // must cause behind "----":
 //
-//	recv HEX...            the peer sends these bytes
-//	write text|binary STR  the application sends a message
+//	recv ITEM...           the peer sends, in one piece, bytes in HEX and frames:
+//	                       [HH PAYLOAD] is one whose first byte is HH, masked as it
+//	                       is due
+//	write text|binary PAYLOAD            the application sends a message
+//	write-plain text|binary PAYLOAD      ... that is not to be compressed
+//	stream text|binary PAYLOAD...        ... in fragments
+//	ping                   the application pings
 //	close CODE [REASON]    the application starts the closing handshake
 //	wait DURATION          time passes
 //	eof                    the peer ends its side of the transport
 //
-//	event text|binary STR  the application reads a message ("..." quoted, or hex:...)
-//	event close CODE       ... or the end, as CloseError says it: "by us" unless remote
-//	send HEX               the peer receives this frame, shown without its mask
+//	event text|binary PAYLOAD   the application reads a message
+//	event close CODE            ... or the end, as CloseError says it: "by us" unless remote
+//	event pong DURATION         Ping returns
+//	event closed [ERROR]        Close returns
+//	event error ERROR           another call fails
+//	send HH PAYLOAD        the peer receives this frame, shown without its mask
 //	send close CODE TEXT   ... a Close frame
 //	end                    the peer sees the end of the transport
 //
-// An outcome that ends in "..." is the start of one.
+// A payload is "quoted", hex:... or the close code code:N, and *N behind it repeats
+// it. Outcomes stand in the order: what the application reads, what its calls
+// return, what the peer sees. One that ends in "..." is the start of one.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(files) == 0 {
@@ -49,26 +56,33 @@ func TestTranscripts(t *testing.T) {
 	}
 	for _, file := range files {
 		for _, tr := range readTranscripts(t, file) {
-			for name, cut := range map[string]func([]byte) [][]byte{
-				"whole": func(b []byte) [][]byte { return [][]byte{b} },
-				"half":  func(b []byte) [][]byte { return [][]byte{b[:len(b)/2], b[len(b)/2:]} },
-				"bytes": func(b []byte) (all [][]byte) {
-					for i := range b {
-						all = append(all, b[i:i+1])
-					}
-					return all
-				},
-			} {
-				t.Run(fmt.Sprintf("%s:%d/%s", filepath.Base(file), tr.line, name), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { tr.run(t, cut) })
-				})
+			for _, role := range tr.roles(t) {
+				for name, cut := range cuts {
+					t.Run(fmt.Sprintf("%s:%d%s/%v/%s", filepath.Base(file), tr.line, tr.value, role, name), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { tr.run(t, role, cut) })
+					})
+				}
 			}
 		}
 	}
 }
 
+// cuts are the ways to split input.
+var cuts = map[string]func([]byte) [][]byte{
+	"whole": func(b []byte) [][]byte { return [][]byte{b} },
+	"half":  func(b []byte) [][]byte { return [][]byte{b[:len(b)/2], b[len(b)/2:]} },
+	"bytes": func(b []byte) [][]byte {
+		size := 1
+		if len(b) > 2000 {
+			size = 997
+		}
+		return slices.Collect(slices.Chunk(b, size))
+	},
+}
+
 type transcript struct {
 	line    int
+	value   string // of $, with "=" before it
 	options []string
 	steps   []transcriptStep
 }
@@ -105,60 +119,107 @@ func readTranscripts(t *testing.T, file string) (all []transcript) {
 			wanted = false
 		}
 	}
-	return all
+	return expand(all)
+}
+
+// expand replaces the cases that have values of $ by one for each.
+func expand(all []transcript) (expanded []transcript) {
+	for _, tr := range all {
+		i := slices.IndexFunc(tr.options, func(o string) bool { return strings.HasPrefix(o, "$=") })
+		if i < 0 {
+			expanded = append(expanded, tr)
+			continue
+		}
+		for value := range strings.SplitSeq(tr.options[i][2:], ",") {
+			one := transcript{line: tr.line, value: "=" + value}
+			one.options = slices.Concat(tr.options[:i], tr.options[i+1:])
+			for _, step := range tr.steps {
+				step.do = strings.ReplaceAll(step.do, "$", value)
+				step.want = slices.Clone(step.want)
+				for j := range step.want {
+					step.want[j] = strings.ReplaceAll(step.want[j], "$", value)
+				}
+				one.steps = append(one.steps, step)
+			}
+			expanded = append(expanded, one)
+		}
+	}
+	return expanded
 }
 
 func isOutcome(line string) bool {
 	return line == "end" || strings.HasPrefix(line, "event ") || strings.HasPrefix(line, "send ")
 }
 
-func (tr transcript) run(t *testing.T, cut func([]byte) [][]byte) {
-	role, params := tr.params(t)
-	conn, peer := wstest.NewPeer(role, params)
+func (tr transcript) roles(t *testing.T) []websocket.Role {
+	switch tr.options[0] {
+	case "server":
+		return []websocket.Role{websocket.Server}
+	case "client":
+		return []websocket.Role{websocket.Client}
+	case "both":
+		return []websocket.Role{websocket.Server, websocket.Client}
+	}
+	t.Fatalf("line %d: no role in %q", tr.line, tr.options)
+	return nil
+}
+
+func (tr transcript) params(t *testing.T) websocket.Params {
+	params := websocket.Params{
+		CompressionThreshold: -1,
+		KeepAlive:            websocket.KeepAlive{Interval: -1},
+	}
+	for _, option := range tr.options[1:] {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "deflate":
+			params.Deflate = &websocket.DeflateParams{}
+		case "no-takeover":
+			params.Deflate = &websocket.DeflateParams{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+		case "max":
+			params.Limits.MaxMessageSize = int64(number(t, value))
+		case "fragments":
+			params.Limits.MaxFragments = number(t, value)
+		case "control":
+			params.Limits.MaxControlRate = number(t, value)
+		case "time":
+			params.Limits.MaxMessageTime = duration(t, value)
+		default:
+			t.Fatalf("line %d: unknown option %q", tr.line, option)
+		}
+	}
+	return params
+}
+
+func (tr transcript) run(t *testing.T, role websocket.Role, cut func([]byte) [][]byte) {
+	conn, peer := wstest.NewPeer(role, tr.params(t))
 	defer conn.CloseNow()
 	defer peer.Stream().Close()
-	app, wire := &recorder{}, &recorder{}
+	app, calls, wire := &recorder{}, &recorder{}, &recorder{}
 	go app.messages(conn)
 	go wire.frames(peer, role)
 	for _, step := range tr.steps {
 		verb, arg, _ := strings.Cut(step.do, " ")
 		switch verb {
 		case "recv":
-			b, err := hex.DecodeString(strings.ReplaceAll(arg, " ", ""))
-			if err != nil {
-				t.Fatalf("line %d: %v", step.line, err)
-			}
-			for _, piece := range cut(b) {
+			for _, piece := range cut(items(t, arg, role)) {
 				if peer.Send(piece) != nil {
 					break // the connection has closed already, as some cases want
 				}
 				synctest.Wait()
 			}
-		case "write":
-			typ, s, _ := strings.Cut(arg, " ")
-			if err := conn.Write(t.Context(), messageType(typ), unquote(t, s)); err != nil {
-				wire.add("error " + err.Error())
-			}
-		case "close":
-			code, reason, _ := strings.Cut(arg, " ")
-			n, err := strconv.Atoi(code)
-			if err != nil {
-				t.Fatalf("line %d: %v", step.line, err)
-			}
-			go conn.Close(websocket.CloseCode(n), reason)
-		case "wait":
-			d, err := time.ParseDuration(arg)
-			if err != nil {
-				t.Fatalf("line %d: %v", step.line, err)
-			}
-			<-time.After(d)
 		case "eof":
 			peer.Stream().(interface{ CloseWrite() error }).CloseWrite()
+		case "wait":
+			<-time.After(duration(t, arg))
 		default:
-			t.Fatalf("line %d: unknown step %q", step.line, step.do)
+			calls.call(t, conn, verb, arg)
 		}
 		synctest.Wait()
-		got := append(app.take(), wire.take()...)
+		got := slices.Concat(app.take(), calls.take(), wire.take())
+		for i, want := range step.want {
+			step.want[i] = canonical(t, want)
+		}
 		if !slices.EqualFunc(got, step.want, matches) {
 			t.Fatalf("line %d: %s\ngot:\n%s\nwant:\n%s", step.line, step.do,
 				strings.Join(got, "\n"), strings.Join(step.want, "\n"))
@@ -174,117 +235,18 @@ func matches(got, want string) bool {
 	return got == want
 }
 
-func (tr transcript) params(t *testing.T) (websocket.Role, websocket.Params) {
-	role := websocket.Server
-	params := websocket.Params{
-		CompressionThreshold: -1,
-		KeepAlive:            websocket.KeepAlive{Interval: -1},
-	}
-	for _, option := range tr.options {
-		name, value, _ := strings.Cut(option, "=")
-		n, _ := strconv.Atoi(value)
-		switch name {
-		case "server":
-		case "client":
-			role = websocket.Client
-		case "deflate":
-			params.Deflate = &websocket.DeflateParams{}
-		case "no-takeover":
-			params.Deflate = &websocket.DeflateParams{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
-		case "max":
-			params.Limits.MaxMessageSize = int64(n)
-		case "fragments":
-			params.Limits.MaxFragments = n
-		case "control":
-			params.Limits.MaxControlRate = n
-		default:
-			t.Fatalf("line %d: unknown option %q", tr.line, option)
-		}
-	}
-	return role, params
-}
-
-// A recorder notes what happens on one side, as lines of a transcript. Its owner
-// reads it when all goroutines of the bubble are blocked.
-type recorder struct{ lines []string }
-
-func (r *recorder) add(line string) { r.lines = append(r.lines, line) }
-
-func (r *recorder) take() []string {
-	lines := r.lines
-	r.lines = nil
-	return lines
-}
-
-func (r *recorder) messages(conn *websocket.Conn) {
-	for {
-		typ, p, err := conn.Read(context.Background())
-		var closed *websocket.CloseError
-		switch {
-		case errors.As(err, &closed) && closed.Remote:
-			r.add(strings.TrimSpace(fmt.Sprintf("event close %d %s", closed.Code, closed.Reason)))
-			return
-		case errors.As(err, &closed):
-			r.add(fmt.Sprintf("event close %d by us", closed.Code))
-			return
-		case err != nil:
-			r.add("event error " + err.Error())
-			return
-		case typ == websocket.Text:
-			r.add("event text " + strconv.Quote(string(p)))
-		default:
-			r.add("event binary hex:" + hex.EncodeToString(p))
-		}
-	}
-}
-
-func (r *recorder) frames(peer *wstest.Peer, role websocket.Role) {
-	for {
-		h, payload, err := peer.Receive()
-		if err == io.EOF {
-			r.add("end")
-			// A peer that is done closes its side too.
-			return
-		}
-		if err != nil {
-			r.add("end " + err.Error())
-			return
-		}
-		if h.Masked != (role == websocket.Client) {
-			r.add(fmt.Sprintf("wrong mask bit on %v", h.Opcode))
-		}
-		if h.Opcode == frame.Close {
-			code, reason, err := frame.ParseClose(payload)
-			if err != nil {
-				reason = err.Error()
-			}
-			r.add(strings.TrimSpace(fmt.Sprintf("send close %d %s", code, reason)))
-			continue
-		}
-		h.Masked = false
-		header := frame.AppendHeader(nil, h)
-		r.add(strings.TrimSpace(fmt.Sprintf("send %x %x", header, payload)))
-	}
-}
-
-func messageType(name string) websocket.MessageType {
-	if name == "text" {
-		return websocket.Text
-	}
-	return websocket.Binary
-}
-
-func unquote(t *testing.T, s string) []byte {
-	if h, ok := strings.CutPrefix(s, "hex:"); ok {
-		b, err := hex.DecodeString(h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	u, err := strconv.Unquote(s)
+func number(t *testing.T, s string) int {
+	n, err := strconv.Atoi(s)
 	if err != nil {
-		t.Fatalf("Unquote(%s): %v", s, err)
+		t.Fatal(err)
 	}
-	return []byte(u)
+	return n
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }

@@ -1,11 +1,9 @@
 package native
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -143,7 +141,7 @@ func (d Disconnect) after() time.Duration {
 }
 
 // disconnect returns what the client is told about a session's end. It is not ok
-// when there is nobody left to tell.
+// when the connection ended first, and there is nobody left to tell.
 func disconnect(cause error) (d Disconnect, ok bool) {
 	switch {
 	case errors.As(cause, &d):
@@ -152,8 +150,6 @@ func disconnect(cause error) (d Disconnect, ok bool) {
 		return SlowConsumer, true
 	case errors.Is(cause, session.ErrShutdown):
 		return GoingAway, true
-	case errors.Is(cause, net.ErrClosed), errors.Is(cause, context.Canceled):
-		return d, false
 	}
 	return d, false
 }

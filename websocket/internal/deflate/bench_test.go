@@ -66,14 +66,14 @@ func BenchmarkInflate(b *testing.B) {
 	for _, bb := range benchmarks {
 		b.Run(bb.name, func(b *testing.B) {
 			payloads, size := compressed(bb.size, bb.bits, bb.takeover)
-			d := NewDecompressor(bb.takeover)
+			d := NewDecompressor(15, bb.takeover)
 			var dst []byte
 			i := 0
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
 				if i%len(payloads) == 0 {
-					d = NewDecompressor(bb.takeover)
+					d = NewDecompressor(15, bb.takeover)
 				}
 				var err error
 				if dst, err = d.Append(dst[:0], payloads[i%len(payloads)], -1, -1); err != nil {

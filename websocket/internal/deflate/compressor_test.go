@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A connection is what both ends of one direction have in common.
+// A direction of a connection: both its ends.
 type direction struct {
 	window   int
 	takeover bool
@@ -19,7 +19,7 @@ type direction struct {
 func newDirection(bits int, takeover bool) *direction {
 	return &direction{
 		window: windowSize(bits), takeover: takeover,
-		c: NewCompressor(bits, takeover), d: NewDecompressorWindow(bits, takeover),
+		c: NewCompressor(bits, takeover), d: NewDecompressor(bits, takeover),
 	}
 }
 

@@ -25,17 +25,12 @@ type Decompressor struct {
 	history  history
 }
 
-// NewDecompressor returns a decompressor for a peer that may use any window.
-// takeover says that messages may refer to earlier ones, as they may unless
-// *_no_context_takeover was agreed (RFC 7692, section 7.1.1).
-func NewDecompressor(takeover bool) *Decompressor {
-	return NewDecompressorWindow(0, takeover)
-}
-
-// NewDecompressorWindow is NewDecompressor for a peer that has agreed to a window
-// of 8 to 15 bits (RFC 7692, section 7.1.2): no more than that is held between
-// messages. Zero means 15; what lies outside counts as the nearest.
-func NewDecompressorWindow(windowBits int, takeover bool) *Decompressor {
+// NewDecompressor returns a decompressor for a peer that may use a window of 8 to
+// 15 bits (RFC 7692, section 7.1.2): no more than that is held between messages.
+// Zero means 15; what lies outside counts as the nearest. takeover says that
+// messages may refer to earlier ones, as they may unless *_no_context_takeover
+// was agreed (section 7.1.1).
+func NewDecompressor(windowBits int, takeover bool) *Decompressor {
 	return &Decompressor{takeover: takeover, history: history{size: windowSize(windowBits)}}
 }
 

@@ -44,7 +44,7 @@ func TestExamples(t *testing.T) {
 		{"empty blocks", "02 00 00 00 ff ff 03 00 03 00 f2 48 cd c9 c9 07 00", "Hello"},
 		{"empty with BFINAL", "03 00", ""},
 	} {
-		d := NewDecompressor(true)
+		d := NewDecompressor(15, true)
 		want := strings.Split(tt.want, "|")
 		for i, payload := range strings.Split(tt.payloads, "|") {
 			got, err := d.Append(nil, unhex(payload), -1, -1)
@@ -60,7 +60,7 @@ func TestExamples(t *testing.T) {
 //
 // Checks 7692-42.
 func TestNoTakeover(t *testing.T) {
-	d := NewDecompressor(false)
+	d := NewDecompressor(15, false)
 	for _, step := range []func() error{
 		func() error { _, err := d.Append(nil, unhex("f2 48 cd c9 c9 07 00"), -1, -1); return err },
 		func() error { _, err := readAll(d, unhex("f2 48 cd c9 c9 07 00"), -1, -1, 3); return err },
@@ -84,7 +84,7 @@ func TestNoTakeover(t *testing.T) {
 func TestWholeWindow(t *testing.T) {
 	farthest := new(bitWriter).fixed(0).copy258(29, 1<<13-1, 13).end().message() // 32768
 	for _, sizes := range [][]int{{32768}, {1, 32767}, {40000}, {32767, 1}, {10000, 10000, 12768}, {100000, 5}, {32767}} {
-		d := NewDecompressor(true)
+		d := NewDecompressor(15, true)
 		r := rand.New(rand.NewSource(5))
 		var past []byte
 		for _, n := range sizes {
@@ -140,7 +140,7 @@ func TestCorrupt(t *testing.T) {
 		{"too many zero lengths", dynamic().put(0, 14).put(1<<6|1<<3, 12).put(1, 1).put(127, 7).put(1, 1).put(127, 7).message(), errCode},
 	} {
 		dst := append(make([]byte, 0, 100), "before"...)
-		got, err := NewDecompressor(true).Append(dst, tt.in, -1, -1)
+		got, err := NewDecompressor(15, true).Append(dst, tt.in, -1, -1)
 		if !errors.Is(err, ErrCorrupt) || tt.want != nil && !errors.Is(err, tt.want) {
 			t.Errorf("%s: Append(% x) = %v, want %v", tt.name, tt.in, err, tt.want)
 		}
@@ -161,7 +161,7 @@ func TestTruncated(t *testing.T) {
 	p := sample(rand.New(rand.NewSource(6)), 3000)
 	payload := NewCompressor(0, false).Append(nil, p)
 	for n := range payload {
-		got, err := NewDecompressor(false).Append(nil, payload[:n], -1, -1)
+		got, err := NewDecompressor(15, false).Append(nil, payload[:n], -1, -1)
 		want, _, plainErr := inflatePlain(nil, payload[:n])
 		if (err == nil) != (plainErr == nil) || !bytes.Equal(got, want) {
 			t.Errorf("Append(first %d of %d bytes) = %d bytes, %v, want %d, %v", n, len(payload), len(got), err, len(want), plainErr)
@@ -189,7 +189,7 @@ func TestBomb(t *testing.T) {
 	payload := bomb(1 << 18) // 64 MiB from 416 KiB
 	for _, limit := range []int64{0, 1, 1000, 65536, 1 << 20} {
 		var before, after runtime.MemStats
-		d := NewDecompressor(true)
+		d := NewDecompressor(15, true)
 		runtime.ReadMemStats(&before)
 		got, err := d.Append(nil, payload, limit, -1)
 		runtime.ReadMemStats(&after)
@@ -229,10 +229,10 @@ func TestLimits(t *testing.T) {
 		{"ratio 0", big, -1, 0, ErrRatio},
 		{"both: the limit is named", big, size - 1, 1, ErrTooBig},
 	} {
-		if _, err := NewDecompressor(false).Append(nil, tt.in, tt.limit, tt.ratio); err != tt.want {
+		if _, err := NewDecompressor(15, false).Append(nil, tt.in, tt.limit, tt.ratio); err != tt.want {
 			t.Errorf("%s: Append = %v, want %v", tt.name, err, tt.want)
 		}
-		if _, err := readAll(NewDecompressor(false), tt.in, tt.limit, tt.ratio, len(tt.in)); err != tt.want {
+		if _, err := readAll(NewDecompressor(15, false), tt.in, tt.limit, tt.ratio, len(tt.in)); err != tt.want {
 			t.Errorf("%s: Stream = %v, want %v", tt.name, err, tt.want)
 		}
 	}
@@ -241,7 +241,7 @@ func TestLimits(t *testing.T) {
 // The bytes in dst stay, and spare capacity is used: with enough of it nothing
 // is allocated.
 func TestInflateTo(t *testing.T) {
-	d := NewDecompressor(true)
+	d := NewDecompressor(15, true)
 	dst := append(make([]byte, 0, 11), "before"...)
 	allocs := testing.AllocsPerRun(100, func() {
 		got, err := d.Append(dst, []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 5, 1)
@@ -270,7 +270,7 @@ func TestDecompressorMemory(t *testing.T) {
 		{9, true, 1000, 512},
 		{0, false, 1000, 0},
 	} {
-		d := NewDecompressorWindow(tt.bits, tt.takeover)
+		d := NewDecompressor(tt.bits, tt.takeover)
 		for range 3 {
 			if _, err := d.Append(nil, bomb(tt.copies), -1, -1); err != nil {
 				t.Fatal(err)

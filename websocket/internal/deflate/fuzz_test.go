@@ -16,7 +16,7 @@ func FuzzInflate(f *testing.F) {
 	f.Add(NewCompressor(0, false).Append(nil, sample(rand.New(rand.NewSource(1)), 400)), uint16(1000), uint16(60))
 	f.Add(bomb(200), uint16(1000), uint16(20))
 	f.Fuzz(func(t *testing.T, b []byte, border, cut uint16) {
-		whole, split := NewDecompressor(true), NewDecompressor(true)
+		whole, split := NewDecompressor(15, true), NewDecompressor(15, true)
 		var past []byte
 		border = min(border, uint16(min(len(b), 1<<16-1)))
 		for _, payload := range [][]byte{b[:border], b[border:]} {

@@ -32,7 +32,7 @@ func TestFromPeers(t *testing.T) {
 			}
 			name := fmt.Sprintf("%s, level %d", library, level)
 			r := rand.New(rand.NewSource(int64(level)))
-			d := NewDecompressor(true)
+			d := NewDecompressor(15, true)
 			for i := range 10 {
 				p := sample(r, r.Intn(30_000))
 				if i%3 == 0 {

@@ -44,10 +44,10 @@ func spread(t *testing.T, poison []byte) {
 	t.Helper()
 	payload := NewCompressor(0, false).Append(nil, poison[:1000])
 	for range 2 {
-		if _, err := NewDecompressor(true).Append(nil, payload, -1, -1); err != nil {
+		if _, err := NewDecompressor(15, true).Append(nil, payload, -1, -1); err != nil {
 			t.Fatal(err)
 		}
-		s := NewDecompressor(true).Stream(-1, -1)
+		s := NewDecompressor(15, true).Stream(-1, -1)
 		s.Write(payload[:len(payload)/2], false)
 		f := s.f
 		copy(s.window[s.filled:], poison)

@@ -88,7 +88,7 @@ func TestStreamSplits(t *testing.T) {
 
 // primed returns a decompressor that has inflated past.
 func primed(past []byte) *Decompressor {
-	d := NewDecompressor(true)
+	d := NewDecompressor(15, true)
 	d.history.add(past)
 	return d
 }
@@ -112,7 +112,7 @@ func drain(s *Stream, out []byte) ([]byte, error) {
 func TestStreamHistory(t *testing.T) {
 	for seed := range int64(10) {
 		r := rand.New(rand.NewSource(seed))
-		c, d := NewCompressor(0, true), NewDecompressor(true)
+		c, d := NewCompressor(0, true), NewDecompressor(15, true)
 		for i := range 20 {
 			p := sample(r, r.Intn(30_000))
 			if r.Intn(2) == 0 {
@@ -161,7 +161,7 @@ func TestStreamErrors(t *testing.T) {
 		{"corrupt", unhex("f2 48 cd c9 c9 07 06"), -1, 5, ErrCorrupt},
 		{"end", unhex("f2 48 cd c9 c9 07 00"), 5, 5, io.EOF},
 	} {
-		s := NewDecompressor(true).Stream(tt.limit, -1)
+		s := NewDecompressor(15, true).Stream(tt.limit, -1)
 		s.Write(tt.in, true)
 		got, err := drain(s, nil)
 		if len(got) != tt.out || !errors.Is(err, tt.want) {
@@ -180,7 +180,7 @@ func TestStreamErrors(t *testing.T) {
 // Two pieces handed over at once are one, and neither is written to.
 func TestStreamWriteTwice(t *testing.T) {
 	whole := append(unhex("f2 48 cd c9 c9 07 00"), "guard"...)
-	s := NewDecompressor(true).Stream(-1, -1)
+	s := NewDecompressor(15, true).Stream(-1, -1)
 	defer s.Close()
 	s.Write(whole[:2], false)
 	s.Write(whole[2:3], false)
@@ -200,7 +200,7 @@ func TestStreamGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		payload := bomb(2000)
 		before := runtime.NumGoroutine()
-		open := NewDecompressor(true).Stream(-1, -1)
+		open := NewDecompressor(15, true).Stream(-1, -1)
 		open.Write(payload[:100], false)
 		if _, err := drain(open, nil); err != ErrMore {
 			t.Errorf("Read = %v, want ErrMore", err)
@@ -209,7 +209,7 @@ func TestStreamGoroutines(t *testing.T) {
 			t.Errorf("%d goroutines, want %d", got, before)
 		}
 
-		s := NewDecompressor(true).Stream(-1, -1)
+		s := NewDecompressor(15, true).Stream(-1, -1)
 		size := 0
 		for i := range payload {
 			done := make(chan struct{})
@@ -242,7 +242,7 @@ func TestStreamMemory(t *testing.T) {
 	buf := make([]byte, 4096)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	s := NewDecompressor(true).Stream(-1, -1)
+	s := NewDecompressor(15, true).Stream(-1, -1)
 	s.Write(payload, true)
 	size := 0
 	for {

@@ -17,10 +17,10 @@ type Inflater struct {
 	ratio        int   // bytes out for each byte in, negative: any
 }
 
-// NewInflater returns an inflater that keeps its window from message to message
-// if takeover is set.
-func NewInflater(takeover bool, limit int64, ratio int) *Inflater {
-	return &Inflater{deflate.NewDecompressor(takeover), limit, ratio}
+// NewInflater returns an inflater for a peer that compresses with a window of
+// windowBits, and keeps it from message to message if takeover is set.
+func NewInflater(windowBits int, takeover bool, limit int64, ratio int) *Inflater {
+	return &Inflater{deflate.NewDecompressor(windowBits, takeover), limit, ratio}
 }
 
 // Append inflates the whole message in payload and appends it to dst. The error

@@ -1,0 +1,201 @@
+package websocket
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
+)
+
+// AcceptOptions configures [Accept]. The zero value, like nil, is safe: pages of
+// other origins are refused, and there is no compression.
+type AcceptOptions struct {
+	// Subprotocols are those that the server speaks, all tokens (RFC 6455, section
+	// 1.9). The first one in the client's order of preference that is among them is
+	// chosen. Where there is none the connection goes on without, and
+	// Conn.Subprotocol is empty.
+	Subprotocols []string
+
+	// OriginPatterns are the origins, besides the server's own, whose pages may
+	// connect: [scheme://]host[:port], compared part by part after parsing, without
+	// regard to case. A host that begins with "*." stands for names with exactly
+	// one more label: https://*.example.com is met by https://a.example.com, not by
+	// https://example.com nor https://a.b.example.com. Without a scheme https is
+	// meant, and http too if the request came without TLS; without a port, the
+	// scheme's own.
+	//
+	// A page is of the server's own origin if its host and port are those of the
+	// Host header, and its scheme is https or the request came without TLS. (There a
+	// proxy may have ended TLS, so that http and https are both possible.) A request
+	// without Origin is not from a browser and passes (RFC 6455, section 4.2.1):
+	// that is no authentication, for such a client can send any Origin.
+	OriginPatterns []string
+
+	// InsecureSkipOriginCheck lets pages of every origin connect with the user's
+	// cookies: cross-site WebSocket hijacking (RFC 6455, section 10.2).
+	InsecureSkipOriginCheck bool
+
+	// Compression configures permessage-deflate. Nil means that it is not accepted.
+	Compression *Compression
+
+	// BeforeUpgrade is called with a request that could be accepted, before the
+	// answer. It may add to h, the header of the answer: cookies, say. It may not set
+	// what the handshake writes itself: that is answered with status 500.
+	//
+	// An error refuses the request. A *HandshakeError chooses status, header and
+	// text of the answer: 401 with WWW-Authenticate, a redirect (RFC 6455, section
+	// 4.2.2). Its Status is 200 to 599, zero means 403. Any other error means 403,
+	// and the client does not see its text. Accept returns it wrapped.
+	//
+	// The context of r ends with HandshakeTimeout.
+	BeforeUpgrade func(r *http.Request, h http.Header) error
+
+	// HandshakeTimeout bounds BeforeUpgrade and the sending of the answer. (How long
+	// a request may take to arrive is http.Server.ReadHeaderTimeout.)
+	// Zero means 10 seconds; a negative value means no bound.
+	HandshakeTimeout time.Duration
+
+	Limits    Limits
+	KeepAlive KeepAlive
+
+	// CloseTimeout is Params.CloseTimeout.
+	CloseTimeout time.Duration
+}
+
+// Accept answers the opening handshake of a client (RFC 6455, section 4.2) and
+// returns the connection. It works on every server for HTTP/1.1 whose
+// ResponseWriter can be hijacked, behind wrappers too that have an Unwrap method
+// (see [http.ResponseController]). Headers that were set on w, but for those that
+// describe a body, go out with the answer.
+//
+// A request that is not an acceptable handshake is answered here, with 400, 403,
+// 405, 426 or 501, or as BeforeUpgrade says, and the HTTP connection is closed, so
+// that nothing behind the request is taken for another one. The error is a
+// *HandshakeError, with status 500 where opts or w are at fault. The caller just
+// returns.
+//
+// A nil opts means the zero value. The Conn outlives the handler if it is used
+// elsewhere; memory of the HTTP server is freed when the handler returns.
+// Accept may be called at once by many goroutines with the same opts.
+func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
+	stream, params, err := acceptStream(w, r, opts)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(stream, Server, params), nil
+}
+
+// acceptStream does what Accept does on the wire.
+func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (net.Conn, Params, error) {
+	if opts == nil {
+		opts = &AcceptOptions{}
+	}
+	ctx, cancel := withTimeout(r.Context(), orDefault(opts.HandshakeTimeout, 10*time.Second))
+	defer cancel()
+	agreed, response, err := opts.decide(w, r.WithContext(ctx))
+	if err != nil {
+		return nil, Params{}, refuse(w, r, err)
+	}
+	stream, received, err := hijack(w)
+	if err != nil {
+		return nil, Params{}, refuse(w, r, err)
+	}
+	if err := sendResponse(ctx, stream, response); err != nil {
+		_ = stream.Close() // the error that counts is err
+		return nil, Params{}, err
+	}
+	return stream, opts.params(r, agreed, received), nil
+}
+
+// decide checks the request and returns the answer that accepts it.
+func (o *AcceptOptions) decide(w http.ResponseWriter, r *http.Request) (*handshake.Agreement, []byte, *HandshakeError) {
+	server, err := o.server()
+	if err != nil {
+		return nil, nil, internalError("AcceptOptions", err)
+	}
+	agreed, err := server.Check(r)
+	if err != nil {
+		return nil, nil, handshakeError(err)
+	}
+	extra := handshake.Allowed(w.Header())
+	if o.BeforeUpgrade != nil {
+		added := make(http.Header)
+		if err := o.BeforeUpgrade(r, added); err != nil {
+			return nil, nil, refusedByHook(err)
+		}
+		if err := handshake.CheckHeader(added); err != nil {
+			return nil, nil, internalError("BeforeUpgrade", err)
+		}
+		for name, values := range added {
+			extra[name] = append(extra[name], values...)
+		}
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, nil, &HandshakeError{
+			Status: http.StatusServiceUnavailable, Reason: "the handshake took too long or was given up", Err: err,
+		}
+	}
+	return agreed, agreed.Response(extra), nil
+}
+
+// server gives the options their form for the check, and checks them.
+func (o *AcceptOptions) server() (*handshake.Server, error) {
+	s := &handshake.Server{
+		Subprotocols: o.Subprotocols,
+		AnyOrigin:    o.InsecureSkipOriginCheck,
+		Deflate:      o.Compression.wanted(),
+	}
+	if err := handshake.CheckSubprotocols(s.Subprotocols); err != nil {
+		return nil, err
+	}
+	if err := s.Deflate.Check(); err != nil {
+		return nil, err
+	}
+	for _, pattern := range o.OriginPatterns {
+		p, err := handshake.ParseOriginPattern(pattern)
+		if err != nil {
+			return nil, err
+		}
+		s.Origins = append(s.Origins, p)
+	}
+	return s, nil
+}
+
+func (o *AcceptOptions) params(r *http.Request, agreed *handshake.Agreement, received []byte) Params {
+	p := Params{
+		Context:      context.WithoutCancel(r.Context()),
+		Subprotocol:  agreed.Subprotocol,
+		Deflate:      agreed.Deflate,
+		Received:     received,
+		Limits:       o.Limits,
+		KeepAlive:    o.KeepAlive,
+		CloseTimeout: o.CloseTimeout,
+	}
+	if o.Compression != nil {
+		p.CompressionThreshold = o.Compression.Threshold
+	}
+	return p
+}
+
+// wanted gives the options their form for the negotiation.
+func (c *Compression) wanted() *handshake.Deflate {
+	if c == nil {
+		return nil
+	}
+	return &handshake.Deflate{
+		NoContextTakeover:     c.NoContextTakeover,
+		PeerNoContextTakeover: c.PeerNoContextTakeover,
+		WindowBits:            c.WindowBits,
+		PeerWindowBits:        c.PeerWindowBits,
+	}
+}
+
+// withTimeout is context.WithTimeout, without a bound where d is negative.
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
