@@ -60,6 +60,9 @@ type AcceptOptions struct {
 	Limits    Limits
 	KeepAlive KeepAlive
 
+	// OnPing and OnPong are those of Params.
+	OnPing, OnPong func(payload []byte)
+
 	// CloseTimeout is Params.CloseTimeout.
 	CloseTimeout time.Duration
 }
@@ -171,6 +174,8 @@ func (o *AcceptOptions) params(r *http.Request, agreed *handshake.Agreement, rec
 		Received:     received,
 		Limits:       o.Limits,
 		KeepAlive:    o.KeepAlive,
+		OnPing:       o.OnPing,
+		OnPong:       o.OnPong,
 		CloseTimeout: o.CloseTimeout,
 	}
 	if o.Compression != nil {

@@ -50,15 +50,15 @@ func (c *Conn) startKeepAlive(opts KeepAlive) {
 	k.timer = time.AfterFunc(interval, k.tick)
 }
 
-// alive notes that bytes came.
+// alive notes that the reader has received bytes.
 func (k *keepalive) alive(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.heard, k.pinged, k.watched = now, time.Time{}, 0
+	k.heard, k.pinged, k.waiting, k.watched = now, time.Time{}, time.Time{}, 0
 }
 
-// reading notes that a reader comes or goes.
-func (k *keepalive) reading(on bool) {
+// watching notes that a reader begins to wait for bytes, or gives up.
+func (k *keepalive) watching(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -126,8 +126,11 @@ func (k *keepalive) due(now time.Time) (ping, giveUp bool, silence time.Duration
 
 // wait is the time until the next look after a Ping.
 func (k *keepalive) wait(watched time.Duration) time.Duration {
-	if k.timeout < 0 {
+	switch {
+	case k.timeout < 0:
 		return k.interval
+	case k.waiting.IsZero(): // nobody is there to watch
+		return k.timeout
 	}
 	return k.timeout - watched
 }

@@ -143,16 +143,10 @@ func (c *Conn) beginRead(ctx context.Context) error {
 		c.reading.release()
 		return c.readErr
 	}
-	if c.keepalive != nil {
-		c.keepalive.reading(true)
-	}
 	return nil
 }
 
 func (c *Conn) endRead() {
-	if c.keepalive != nil {
-		c.keepalive.reading(false)
-	}
 	c.reading.release()
 	if isClosed(c.ended) {
 		c.releaseMessage()
@@ -223,8 +217,14 @@ func (c *Conn) fill(ctx context.Context) error {
 		in.buf = make([]byte, max(minInput, min(2*len(in.buf), maxInput)))
 	}
 	in.pos, in.end = 0, 0
+	if c.keepalive != nil {
+		c.keepalive.watching(true)
+	}
 	n, err := c.transport.read(ctx, in.buf)
 	if n == 0 && err != nil {
+		if c.keepalive != nil {
+			c.keepalive.watching(false)
+		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return c.gaveUp(ctx)
 		}

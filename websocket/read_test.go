@@ -212,6 +212,7 @@ func TestConcurrentReads(t *testing.T) {
 		readers sync.WaitGroup
 	)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for range 8 {
 		readers.Go(func() {
 			for {

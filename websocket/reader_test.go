@@ -208,7 +208,7 @@ func TestResume(t *testing.T) {
 				}
 				go func() {
 					for i := range wire {
-						<-time.After(time.Second)
+						<-time.After(100 * time.Millisecond)
 						peer.Send(wire[i : i+1])
 					}
 				}()
@@ -225,7 +225,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// readResuming reads one message with contexts of a second and a half.
+// readResuming reads one message with contexts shorter than two bytes take.
 func readResuming(t *testing.T, conn *websocket.Conn) (message []byte) {
 	t.Helper()
 	var (
@@ -234,7 +234,7 @@ func readResuming(t *testing.T, conn *websocket.Conn) (message []byte) {
 		resumed int
 	)
 	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		defer cancel()
 		var err error
 		if earlier = r; earlier == nil {

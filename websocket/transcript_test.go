@@ -22,7 +22,8 @@ import (
 //
 // A case is a block of lines. The first names the role that the connection plays
 // (server, client, or both for once each) and options (deflate, no-takeover,
-// max=N, fragments=N, control=N, time=DURATION). The option $=A,B,... runs the
+// server-no-takeover, client-no-takeover, max=N, fragments=N, control=N,
+// time=DURATION). The server's pings are off. The option $=A,B,... runs the
 // case once for each value, with $ replaced by it. Steps follow, each with what it
 // must cause behind "----":
 //
@@ -48,7 +49,8 @@ import (
 //
 // A payload is "quoted", hex:... or the close code code:N, and *N behind it repeats
 // it. Outcomes stand in the order: what the application reads, what its calls
-// return, what the peer sees. One that ends in "..." is the start of one.
+// return, what the peer sees. One that ends in "..." is the start of one, and one
+// behind "server:" or "client:" is of that role alone.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.txt")
 	if err != nil || len(files) == 0 {
@@ -148,8 +150,25 @@ func expand(all []transcript) (expanded []transcript) {
 }
 
 func isOutcome(line string) bool {
-	return line == "end" || strings.HasPrefix(line, "event ") || strings.HasPrefix(line, "send ")
+	verb, _, _ := strings.Cut(line, " ")
+	return slices.Contains([]string{"event", "send", "end", "server:", "client:"}, verb)
 }
+
+// outcomes returns what the step must cause in one role.
+func (s transcriptStep) outcomes(t *testing.T, role websocket.Role) (want []string) {
+	for _, line := range s.want {
+		if who, rest, ok := strings.Cut(line, ": "); ok && isRole(who) {
+			if who != role.String() {
+				continue
+			}
+			line = rest
+		}
+		want = append(want, canonical(t, line))
+	}
+	return want
+}
+
+func isRole(s string) bool { return s == "server" || s == "client" }
 
 func (tr transcript) roles(t *testing.T) []websocket.Role {
 	switch tr.options[0] {
@@ -164,10 +183,10 @@ func (tr transcript) roles(t *testing.T) []websocket.Role {
 	return nil
 }
 
-func (tr transcript) params(t *testing.T) websocket.Params {
-	params := websocket.Params{
-		CompressionThreshold: -1,
-		KeepAlive:            websocket.KeepAlive{Interval: -1},
+func (tr transcript) params(t *testing.T, role websocket.Role) websocket.Params {
+	params := websocket.Params{CompressionThreshold: -1}
+	if role == websocket.Server {
+		params.KeepAlive.Interval = -1
 	}
 	for _, option := range tr.options[1:] {
 		name, value, _ := strings.Cut(option, "=")
@@ -176,6 +195,10 @@ func (tr transcript) params(t *testing.T) websocket.Params {
 			params.Deflate = &websocket.DeflateParams{}
 		case "no-takeover":
 			params.Deflate = &websocket.DeflateParams{ServerNoContextTakeover: true, ClientNoContextTakeover: true}
+		case "server-no-takeover":
+			params.Deflate = &websocket.DeflateParams{ServerNoContextTakeover: true}
+		case "client-no-takeover":
+			params.Deflate = &websocket.DeflateParams{ClientNoContextTakeover: true}
 		case "max":
 			params.Limits.MaxMessageSize = int64(number(t, value))
 		case "fragments":
@@ -192,7 +215,7 @@ func (tr transcript) params(t *testing.T) websocket.Params {
 }
 
 func (tr transcript) run(t *testing.T, role websocket.Role, cut func([]byte) [][]byte) {
-	conn, peer := wstest.NewPeer(role, tr.params(t))
+	conn, peer := wstest.NewPeer(role, tr.params(t, role))
 	defer conn.CloseNow()
 	defer peer.Stream().Close()
 	app, calls, wire := &recorder{}, &recorder{}, &recorder{}
@@ -217,12 +240,9 @@ func (tr transcript) run(t *testing.T, role websocket.Role, cut func([]byte) [][
 		}
 		synctest.Wait()
 		got := slices.Concat(app.take(), calls.take(), wire.take())
-		for i, want := range step.want {
-			step.want[i] = canonical(t, want)
-		}
-		if !slices.EqualFunc(got, step.want, matches) {
+		if want := step.outcomes(t, role); !slices.EqualFunc(got, want, matches) {
 			t.Fatalf("line %d: %s\ngot:\n%s\nwant:\n%s", step.line, step.do,
-				strings.Join(got, "\n"), strings.Join(step.want, "\n"))
+				strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
 }

@@ -71,9 +71,9 @@ func (c *connection) run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	conn, resp, err := websocket.Dial(ctx, c.url, opts)
+	conn, _, err := websocket.Dial(ctx, c.url, opts)
 	if err != nil {
-		return &exitError{exitFailed, refusal(err, resp)}
+		return &exitError{exitFailed, err}
 	}
 	defer conn.CloseNow()
 	console.event("connected" + agreed(conn))
@@ -127,14 +127,6 @@ func (c *connection) options(console *console) (*websocket.DialOptions, error) {
 		opts.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asked for by name
 	}
 	return opts, nil
-}
-
-// refusal adds to err what the server answered.
-func refusal(err error, resp *http.Response) error {
-	if resp == nil {
-		return err
-	}
-	return fmt.Errorf("%w (the server answered %s)", err, printable([]byte(resp.Status)))
 }
 
 func agreed(conn *websocket.Conn) string {

@@ -35,9 +35,9 @@ type Config struct {
 	// ends the connections, which http.Server.Shutdown does not see.
 	Sessions *session.Set
 
-	// Accept is used for every opening handshake. The handler sets Subprotocols and
-	// Limits.MaxMessageSize.
-	Accept websocket.AcceptOptions
+	// Origins are the origins, besides the server's own, whose pages may connect:
+	// patterns as websocket.AcceptOptions.OriginPatterns has them.
+	Origins []string
 
 	// ConnectTimeout is how long a connection may stay open without connect.
 	// Zero means 5 seconds.
@@ -64,7 +64,7 @@ type Observer interface {
 	// connection's close code when that connection has ended. Refused is called
 	// instead of both, with the status of the answer, or 0 when none could be sent.
 	Opened()
-	Closed(code websocket.CloseCode)
+	Closed(code uint16)
 	Refused(status int)
 
 	// Received and Sent are called for each message with the size of its payload.
@@ -75,10 +75,11 @@ type Observer interface {
 // A Handler accepts WebSocket connections of the native protocol.
 type Handler struct {
 	Config
+	accept websocket.AcceptOptions
 }
 
-// New returns a handler for config.
-func New(config Config) *Handler {
+// New returns a handler for config. The error says which of the Origins is wrong.
+func New(config Config) (*Handler, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
@@ -91,10 +92,31 @@ func New(config Config) *Handler {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	config.Accept.Subprotocols = []string{Subprotocol}
-	config.Accept.Limits.MaxMessageSize = int64(config.MaxData) + maxEnvelope
-	return &Handler{config}
+	h := &Handler{Config: config, accept: websocket.AcceptOptions{
+		Subprotocols:   []string{Subprotocol},
+		OriginPatterns: config.Origins,
+		Limits:         websocket.Limits{MaxMessageSize: int64(config.MaxData) + maxEnvelope},
+	}}
+	return h, h.checkOrigins()
 }
+
+// checkOrigins has the library judge the patterns before a client comes: a request
+// that is no handshake is answered with status 500 only where the options are wrong.
+func (h *Handler) checkOrigins() error {
+	_, err := websocket.Accept(discard{}, &http.Request{Method: http.MethodGet}, &h.accept)
+	e, ok := errors.AsType[*websocket.HandshakeError](err)
+	if ok && e.Status == http.StatusInternalServerError {
+		return e.Err
+	}
+	return nil
+}
+
+// discard is a ResponseWriter whose answer nobody reads.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) WriteHeader(int)             {}
 
 // ServeHTTP makes a connection of the request and serves it until it ends.
 //
@@ -102,13 +124,13 @@ func New(config Config) *Handler {
 // offers others alone is refused nothing either: RFC 6455, section 4.2.2 leaves it
 // to the client to go on without one, and strict decoding ends a mistake soon.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &h.Accept)
+	conn, err := websocket.Accept(w, r, &h.accept)
 	if err != nil {
 		h.refused(r, err)
 		return
 	}
 	h.Observer.Opened()
-	defer func() { h.Observer.Closed(closeCode(conn)) }()
+	defer func() { h.Observer.Closed(uint16(closeCode(conn))) }()
 	h.serve(conn)
 }
 
@@ -144,8 +166,8 @@ func (h *Handler) serve(conn *websocket.Conn) {
 // deaf is the Observer that nobody asked for.
 type deaf struct{}
 
-func (deaf) Opened()                    {}
-func (deaf) Closed(websocket.CloseCode) {}
-func (deaf) Refused(int)                {}
-func (deaf) Received(int)               {}
-func (deaf) Sent(int)                   {}
+func (deaf) Opened()       {}
+func (deaf) Closed(uint16) {}
+func (deaf) Refused(int)   {}
+func (deaf) Received(int)  {}
+func (deaf) Sent(int)      {}

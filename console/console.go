@@ -1,0 +1,56 @@
+// Package console is the page on which a person can try the server. It is
+// embedded, has no build step, and loads nothing from elsewhere.
+package console
+
+import (
+	"bytes"
+	"embed"
+	"net/http"
+	"time"
+)
+
+//go:embed page
+var page embed.FS
+
+// files says under which path each file is served, and as what.
+var files = []struct{ path, name, contentType string }{
+	{"/{$}", "page/index.html", "text/html; charset=utf-8"},
+	{"/console/app.js", "page/app.js", "text/javascript; charset=utf-8"},
+	{"/console/style.css", "page/style.css", "text/css; charset=utf-8"},
+}
+
+// policy lets the page load its own files and connect to its own server, and
+// nothing else. No script and no style stands in the HTML.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Paths returns the patterns, as http.ServeMux has them, that Handler serves.
+func Paths() []string {
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
+// Handler returns the handler of the page and its files.
+func Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, f := range files {
+		body, err := page.ReadFile(f.name)
+		if err != nil {
+			panic(err) // the file is embedded by the lines above
+		}
+		mux.HandleFunc(f.path, func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("Content-Type", f.contentType)
+			h.Set("Content-Security-Policy", policy)
+			h.Set("X-Content-Type-Options", "nosniff")
+			h.Set("Referrer-Policy", "no-referrer")
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+			h.Set("Cache-Control", "no-cache")
+			http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(body))
+		})
+	}
+	return mux
+}

@@ -1,0 +1,179 @@
+// Package server makes a running process of a configuration: the listener, the
+// routes, metrics, and the orderly end.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/api"
+	"github.com/seed-15847954/ropewalk/broker/memory"
+	"github.com/seed-15847954/ropewalk/console"
+	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/protocol/native"
+	"github.com/seed-15847954/ropewalk/session"
+)
+
+// Timeouts and sizes for HTTP requests. They do not apply to WebSocket
+// connections, which package native bounds.
+const (
+	headerTime = 5 * time.Second
+	readTime   = 10 * time.Second
+	writeTime  = 10 * time.Second
+	idleTime   = 60 * time.Second
+	maxHeader  = 16 << 10
+)
+
+// A Server serves clients until it is told to stop.
+type Server struct {
+	// Constant after New.
+	config   Config
+	log      *slog.Logger
+	hub      *hub.Hub
+	sessions *session.Set
+	http     *http.Server
+
+	draining atomic.Bool
+
+	// connections counts the handlers of WebSocket requests, from before they leave
+	// the HTTP server's care until they return.
+	connections sync.WaitGroup
+}
+
+// New returns a server for config, whose zero values mean their defaults. The
+// error says which setting is wrong.
+func New(config Config, log *slog.Logger) (*Server, error) {
+	config = config.withDefaults()
+	if err := config.checkListen(); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s := &Server{
+		config:   config,
+		log:      log,
+		hub:      hub.New(memory.New()),
+		sessions: new(session.Set),
+	}
+	routes, err := s.routes()
+	if err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           newHostCheck(config, routes),
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       readTime,
+		WriteTimeout:      writeTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+func (s *Server) routes() (http.Handler, error) {
+	m := newMetrics()
+	m.gauge("ropewalk_sessions", "Sessions.", s.sessions.Len)
+	m.gauge("ropewalk_channels", "Channels with subscribers.", s.hub.Channels)
+	clients, err := native.New(native.Config{
+		Hub:              s.hub,
+		Sessions:         s.sessions,
+		Origins:          s.config.Origins,
+		MaxData:          s.config.MaxData,
+		MaxQueue:         s.config.MaxQueue,
+		MaxSubscriptions: s.config.MaxSubscriptions,
+		Observer:         m,
+		Log:              s.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("origins: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/connection/websocket", s.counted(clients))
+	mux.Handle("/api/publish", api.Publish(s.hub, s.config.MaxData))
+	mux.HandleFunc("GET /health", s.health)
+	mux.Handle("GET /metrics", m.handler())
+	if s.config.Dev {
+		page := console.Handler()
+		for _, path := range console.Paths() {
+			mux.Handle("GET "+path, page)
+		}
+	}
+	return mux, nil
+}
+
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.connections.Add(1)
+		defer s.connections.Done()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// health answers 200 while the server takes connections and 503 while it ends, so
+// that a load balancer sends clients elsewhere.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	status, body := http.StatusOK, `{"status":"ok"}`
+	if s.draining.Load() {
+		status, body = http.StatusServiceUnavailable, `{"status":"draining"}`
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body + "\n")) // the client may have gone
+}
+
+// Listen opens the configured address.
+func (s *Server) Listen() (net.Listener, error) {
+	ln, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return ln, nil
+}
+
+// Serve serves the connections that ln accepts until ctx ends. It then stops
+// accepting, closes every connection with code 1001, waits for their ends for as
+// long as DrainTimeout allows, and returns nil. It takes over ln, and
+// returns an error only when ln fails. It is called once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(ln) }()
+	select {
+	case err := <-failed:
+		s.drain()
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+		s.drain()
+		<-failed
+		return nil
+	}
+}
+
+// drain ends everything. It returns within DrainTimeout, and a little.
+func (s *Server) drain() {
+	s.draining.Store(true)
+	s.log.Info("draining", "sessions", s.sessions.Len(), "timeout", s.config.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
+	defer cancel()
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.http.Shutdown(ctx) }()
+	if err := s.sessions.Drain(ctx); err != nil {
+		s.log.Warn("connections were cut off", "cause", err)
+	}
+	err := <-stopped
+	if err != nil {
+		s.log.Warn("requests were cut off", "cause", err)
+		err = errors.Join(err, s.http.Close())
+	}
+	if err == nil {
+		s.connections.Wait()
+	}
+	s.log.Info("stopped")
+}

@@ -1,0 +1,196 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// A Setting is one key of the configuration. In a file it is written as Key, in
+// the environment as ROPEWALK_ and the key in capitals, and as a flag with dashes:
+// limits.data is ROPEWALK_LIMITS_DATA and --limits-data.
+type Setting struct {
+	Key     string
+	Usage   string // one line, for help
+	Default string
+	Allowed string // what a value may be
+
+	// Bool and List say what kind of value it has. A list is a sequence in a file,
+	// and separated by commas elsewhere.
+	Bool, List bool
+
+	set func(c *Config, values []string) error
+}
+
+// Flag returns the name of the setting's flag.
+func (s Setting) Flag() string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
+}
+
+// Env returns the name of the setting's environment variable.
+func (s Setting) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+}
+
+const envPrefix = "ROPEWALK_"
+
+// Settings returns every key, in the order of the documentation.
+func Settings() []Setting {
+	return []Setting{
+		{
+			Key: "listen", Usage: "address to listen on", Default: "127.0.0.1:8000",
+			Allowed: "host:port such as 127.0.0.1:8000",
+			set:     one(func(c *Config, s string) error { c.Listen = s; return checkAddress(s) }),
+		},
+		{
+			Key: "dev", Usage: "serve a page at / to try the server with", Default: "false",
+			Allowed: "true or false", Bool: true,
+			set: one(func(c *Config, s string) (err error) { c.Dev, err = parseBool(s); return }),
+		},
+		{
+			Key: "insecure_public", Usage: "let listen be an address that other machines reach", Default: "false",
+			Allowed: "true or false", Bool: true,
+			set: one(func(c *Config, s string) (err error) { c.InsecurePublic, err = parseBool(s); return }),
+		},
+		{
+			Key: "origins", Usage: "origins whose pages may connect besides the server's own",
+			Allowed: "a list of [scheme://]host[:port], where a host may begin with *.", List: true,
+			set: func(c *Config, v []string) error { c.Origins = v; return checkNames(v) },
+		},
+		{
+			Key: "hosts", Usage: "names under which the server may be asked for besides localhost and addresses",
+			Allowed: "a list of host names without port", List: true,
+			set: func(c *Config, v []string) error { c.Hosts = v; return checkHosts(v) },
+		},
+		{
+			Key: "drain_timeout", Usage: "time for the orderly end of all connections", Default: "10s",
+			Allowed: "a duration from 1ms to 1h such as 10s",
+			set:     one(func(c *Config, s string) (err error) { c.DrainTimeout, err = parseDuration(s); return }),
+		},
+		{
+			Key: "log.level", Usage: "least level to log", Default: "info",
+			Allowed: "debug, info, warn or error",
+			set:     one(func(c *Config, s string) (err error) { c.LogLevel, err = parseLevel(s); return }),
+		},
+		{
+			Key: "log.format", Usage: "form of the log", Default: "text",
+			Allowed: "text or json",
+			set:     one(func(c *Config, s string) (err error) { c.LogFormat, err = parseFormat(s); return }),
+		},
+		{
+			Key: "limits.data", Usage: "largest data of one publication, in bytes", Default: "65536",
+			Allowed: "a whole number from 1 to 16777216",
+			set:     one(func(c *Config, s string) (err error) { c.MaxData, err = parseInt(s, 1, 16<<20); return }),
+		},
+		{
+			Key: "limits.queue", Usage: "most bytes that wait to be sent to one client", Default: "1048576",
+			Allowed: "a whole number from 1024 to 1073741824",
+			set:     one(func(c *Config, s string) (err error) { c.MaxQueue, err = parseInt(s, 1<<10, 1<<30); return }),
+		},
+		{
+			Key: "limits.subscriptions", Usage: "most channels of one client", Default: "128",
+			Allowed: "a whole number from 1 to 1000000",
+			set:     one(func(c *Config, s string) (err error) { c.MaxSubscriptions, err = parseInt(s, 1, 1e6); return }),
+		},
+	}
+}
+
+// errValue says that a value is not what the setting allows.
+var errValue = errors.New("not allowed")
+
+func one(set func(*Config, string) error) func(*Config, []string) error {
+	return func(c *Config, values []string) error {
+		if len(values) != 1 {
+			return errValue
+		}
+		return set(c, values[0])
+	}
+}
+
+func parseBool(s string) (bool, error) {
+	switch s {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, errValue
+}
+
+func parseInt(s string, low, high int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		return 0, errValue
+	}
+	return n, nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Millisecond || d > time.Hour {
+		return 0, errValue
+	}
+	return d, nil
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if strings.ToLower(level.String()) == s {
+			return level, nil
+		}
+	}
+	return 0, errValue
+}
+
+func parseFormat(s string) (string, error) {
+	if s != "text" && s != "json" {
+		return "", errValue
+	}
+	return s, nil
+}
+
+func checkAddress(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errValue
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errValue
+	}
+	return nil
+}
+
+// checkNames refuses what is no name. Whether an origin has the right form is for
+// package websocket to say.
+func checkNames(names []string) error {
+	for _, name := range names {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+			return errValue
+		}
+	}
+	return nil
+}
+
+func checkHosts(hosts []string) error {
+	for _, host := range hosts {
+		if strings.ContainsAny(host, ":/*@") {
+			return errValue
+		}
+	}
+	return checkNames(hosts)
+}
+
+// describe shows values in an error: quoted, and not too much of them.
+func describe(values []string) string {
+	const most = 80
+	s := strings.Join(values, ",")
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return fmt.Sprintf("%+q", s)
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// parseYAML reads a file as a flat list of keys and values, each with its line.
+// It walks the syntax tree rather than decode into a struct, for values keep
+// their lines so. Anchors, tags and several documents are refused.
+func parseYAML(name string, b []byte) ([]entry, error) {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, syntaxError(name, err)
+	}
+	r := yamlReader{name: name}
+	for i, doc := range file.Docs {
+		if i > 0 {
+			return nil, fmt.Errorf("%s: more than one document", name)
+		}
+		if doc.Body == nil {
+			continue
+		}
+		if err := r.mapping("", doc.Body); err != nil {
+			return nil, err
+		}
+	}
+	return r.entries, nil
+}
+
+func syntaxError(name string, err error) error {
+	var syntax yaml.Error
+	if errors.As(err, &syntax) && syntax.GetToken() != nil {
+		message, _, _ := strings.Cut(syntax.GetMessage(), "\n")
+		return fmt.Errorf("%s:%d: %s", name, syntax.GetToken().Position.Line, message)
+	}
+	message, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("%s: %s", name, message)
+}
+
+type yamlReader struct {
+	name    string
+	entries []entry
+}
+
+func (r *yamlReader) at(node ast.Node) string {
+	return fmt.Sprintf("%s:%d", r.name, node.GetToken().Position.Line)
+}
+
+func (r *yamlReader) mapping(prefix string, node ast.Node) error {
+	var pairs []*ast.MappingValueNode
+	switch node := node.(type) {
+	case *ast.MappingNode:
+		pairs = node.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{node}
+	case *ast.NullNode, *ast.CommentGroupNode:
+		return nil
+	default:
+		return fmt.Errorf("%s: %s, want keys with values", r.at(node), kind(node))
+	}
+	for _, pair := range pairs {
+		if err := r.pair(prefix, pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *yamlReader) pair(prefix string, pair *ast.MappingValueNode) error {
+	key := prefix + pair.Key.GetToken().Value
+	switch value := pair.Value.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		if _, ok := setting(key); ok {
+			return fmt.Errorf("%s: %s: a mapping, want one value", r.at(pair.Key), key)
+		}
+		return r.mapping(key+".", value)
+	case *ast.SequenceNode:
+		values := make([]string, 0, len(value.Values))
+		for _, element := range value.Values {
+			text, ok := scalar(element)
+			if !ok {
+				return fmt.Errorf("%s: %s: %s, want a plain value", r.at(element), key, kind(element))
+			}
+			values = append(values, text)
+		}
+		r.entries = append(r.entries, entry{key, values, r.at(pair.Key)})
+		return nil
+	default:
+		text, ok := scalar(value)
+		if !ok {
+			return fmt.Errorf("%s: %s: %s, want a plain value", r.at(pair.Key), key, kind(value))
+		}
+		r.entries = append(r.entries, entry{key, []string{text}, r.at(pair.Key)})
+		return nil
+	}
+}
+
+// scalar returns a plain value as it is written, without quotes.
+func scalar(node ast.Node) (string, bool) {
+	switch node.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		return node.GetToken().Value, true
+	}
+	return "", false
+}
+
+func kind(node ast.Node) string {
+	return "a value of the kind " + strings.ToLower(node.Type().String())
+}
