@@ -56,6 +56,23 @@ func (m *incoming) begin(ev protocol.Event) {
 	m.active, m.typ, m.compressed = true, MessageType(ev.Type), ev.Compressed
 }
 
+// take appends to buf what keep has kept.
+func (m *incoming) take(buf []byte) []byte {
+	if m.active && !m.compressed {
+		buf = append(buf, m.gathered...)
+		m.gathered = nil
+	}
+	return buf
+}
+
+// keep keeps what a Read that is given up has received of the message. (The
+// compressed form of one is in gathered already.)
+func (m *incoming) keep(p []byte) {
+	if m.active && !m.compressed {
+		m.gathered = append(m.gathered, p...)
+	}
+}
+
 // Read returns the next message, whole. The caller owns p.
 //
 // When ctx ends first, Read returns an error that wraps the context's; whatever
@@ -81,39 +98,40 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 	}
 	m := &c.msg
 	start := len(buf)
-	if m.active && !m.compressed {
-		buf = append(buf, m.gathered...)
-		m.gathered = nil
-	}
+	buf = m.take(buf)
 	for {
 		ev, err := c.next(ctx)
 		if err != nil {
-			if m.active && !m.compressed {
-				m.gathered = append(m.gathered, buf[start:]...)
-			}
+			m.keep(buf[start:])
 			return 0, buf[:start], err
 		}
 		if ev.First {
 			m.begin(ev)
 		}
-		if !m.compressed {
+		switch {
+		case !m.compressed:
 			buf = append(buf, ev.Payload...)
-		} else if !ev.First || !ev.Last {
+		case !ev.First || !ev.Last:
 			m.gathered = append(m.gathered, ev.Payload...)
 			ev.Payload = m.gathered
 		}
-		if !ev.Last {
-			continue
+		if ev.Last {
+			return c.whole(ctx, ev, buf, start)
 		}
-		if m.compressed {
-			if buf, err = c.inflater.Append(buf, ev.Type, ev.Payload); err != nil {
-				return 0, buf[:start], c.violation(ctx, err)
-			}
-		}
-		typ := m.typ
-		m.reset()
-		return typ, buf, nil
 	}
+}
+
+// whole ends a message whose last piece is ev. It is in buf[start:] or, if it came
+// compressed, in ev.Payload.
+func (c *Conn) whole(ctx context.Context, ev protocol.Event, buf []byte, start int) (MessageType, []byte, error) {
+	defer c.msg.reset()
+	if ev.Compressed {
+		var err error
+		if buf, err = c.inflater.Append(buf, ev.Type, ev.Payload); err != nil {
+			return 0, buf[:start], c.violation(ctx, err)
+		}
+	}
+	return MessageType(ev.Type), buf, nil
 }
 
 // CloseRead reads and discards all messages in a goroutine of the connection,
