@@ -39,23 +39,15 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	own := &CloseError{Code: code, Reason: frame.CutReason(reason)}
 	c.startClose(own)
 	answered := c.awaitPeer(timer)
-	if final := c.cause(); final != own {
-		return final
-	}
-	if !answered {
-		return fmt.Errorf("websocket: peer did not answer the close: %w", c.unanswered())
-	}
-	return nil
-}
-
-// unanswered says what came instead of the answer to the own Close frame.
-func (c *Conn) unanswered() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.after != nil {
-		return c.after
+	switch {
+	case c.final != own:
+		return c.final
+	case !answered:
+		return fmt.Errorf("websocket: peer did not answer the close: %w", c.after)
 	}
-	return &CloseError{Code: c.final.Code, Reason: c.final.Reason, Err: os.ErrDeadlineExceeded}
+	return nil
 }
 
 // CloseNow ends the connection without a closing handshake. If one has been
@@ -128,6 +120,7 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 	go func() {
 		select {
 		case <-timeout:
+			c.fail(&CloseError{Code: CloseAbnormal, Err: os.ErrDeadlineExceeded})
 			c.end()
 		case <-ctx.Done():
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,7 +311,7 @@ func TestCloseUnanswered(t *testing.T) {
 		{
 			name:  "silence",
 			peer:  func(*wstest.Peer, websocket.Role) {},
-			cause: os.ErrDeadlineExceeded, code: 4001, limit: 3 * time.Second,
+			cause: os.ErrDeadlineExceeded, code: websocket.CloseAbnormal, limit: 3 * time.Second,
 		},
 		{
 			name: "messages",
@@ -319,7 +320,7 @@ func TestCloseUnanswered(t *testing.T) {
 					<-time.After(time.Second / 10)
 				}
 			},
-			cause: os.ErrDeadlineExceeded, code: 4001, limit: 3 * time.Second,
+			cause: os.ErrDeadlineExceeded, code: websocket.CloseAbnormal, limit: 3 * time.Second,
 		},
 		{
 			name:  "end",
@@ -338,7 +339,9 @@ func TestCloseUnanswered(t *testing.T) {
 			bothRoles(t, params, func(t *testing.T, conn *websocket.Conn, peer *wstest.Peer) {
 				start := time.Now()
 				done := async(func() error { return conn.Close(4001, "") })
-				go tc.peer(peer, conn.Role())
+				var acts sync.WaitGroup
+				defer acts.Wait()
+				acts.Go(func() { tc.peer(peer, conn.Role()) })
 				err := <-done
 				wantClosed(t, "Close()", err, tc.code)
 				if !errors.Is(err, tc.cause) {
@@ -360,7 +363,7 @@ func TestClosePeerDoesNotRead(t *testing.T) {
 		synctest.Wait()
 		start := time.Now()
 		err := conn.Close(websocket.CloseNormal, "")
-		if wantClosed(t, "Close()", err, websocket.CloseNormal); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if wantClosed(t, "Close()", err, websocket.CloseAbnormal); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("Close() = %v, want DeadlineExceeded", err)
 		}
 		if took := time.Since(start); took != 5*time.Second {
@@ -455,7 +458,6 @@ func TestCloseNowEndsCalls(t *testing.T) {
 		t.Run(n.name, func(t *testing.T) {
 			checkLeaks(t)
 			client, server := n.conns(t, quiet())
-			begun, _ := fill(t, client, 1)
 			w, err := server.Writer(t.Context(), websocket.Text)
 			if err != nil {
 				t.Fatal(err)
@@ -471,9 +473,12 @@ func TestCloseNowEndsCalls(t *testing.T) {
 					return err
 				}),
 				"Read":  async(readErr(client)),
-				"Write": async(func() error { return client.Write(context.Background(), websocket.Binary, begun[0]) }),
+				"Write": async(func() error { return client.Write(context.Background(), websocket.Binary, make([]byte, 32<<20)) }),
 				"Writer": async(func() error {
-					_, err := client.Writer(context.Background(), websocket.Text)
+					w, err := client.Writer(context.Background(), websocket.Binary)
+					if err == nil {
+						_, err = w.Write(make([]byte, 32<<20))
+					}
 					return err
 				}),
 				"Ping": async(func() error {

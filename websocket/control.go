@@ -86,8 +86,9 @@ func (c *Conn) appendControl(b []byte) []byte {
 	q := &c.control
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	// What the Sender refuses here comes behind a Close frame and is not due any
-	// more (5.5.1, 5.5.2).
+	if isClosed(c.gotClose) && c.out.Closed() {
+		q.pongs = nil // 5.5.2: they are not due any more
+	}
 	for _, p := range q.pongs {
 		b, _ = c.out.AppendControl(b, frame.Pong, p)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,226 +14,168 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket"
 )
 
-// connectFlags are the flags of `ropewalk connect`.
-type connectFlags struct {
+// A connection is what `ropewalk connect` is asked for.
+type connection struct {
+	url          string
 	subprotocols []string
 	headers      []string
 	origin       string
 	compress     bool
 	insecure     bool
 	pingInterval time.Duration
-	maxMessage   int64
+	wait         time.Duration
 }
 
-func newConnect() *cobra.Command {
-	var flags connectFlags
+const connectHelp = `Each line of input is sent as a text message. Lines that begin with a slash are commands:
+  /binary HEX            send a binary message
+  /ping                  send a Ping and show the round trip
+  /close [CODE [TEXT]]   perform the closing handshake
+  /help                  show this
+  //TEXT                 send a text that begins with a slash
+
+Received messages begin with <, what happens besides with *.
+
+The exit code is 0 after a close with 1000, 1001 or no code, by either side; 1 when no
+connection could be made; 2 after a bad flag; 3 when the connection ended otherwise.`
+
+func newConnect(t terminal) *cobra.Command {
+	var c connection
 	cmd := &cobra.Command{
 		Use:   "connect URL",
-		Short: "Talk to a WebSocket server by hand",
-		Long: "Connect to a ws:// or wss:// URL, send each line as a text message, and print what comes.\n" +
-			"A line /ping sends a ping, /close [CODE [REASON]] closes, and //text sends /text.\n" +
-			"The end of the input closes with code 1000. Messages go to stdout, everything else to stderr.\n\n" +
-			"Exit codes: 0 when the connection was closed with 1000 or without a code, 1 when it could not\n" +
-			"be opened or ended otherwise, 2 for a wrong command line.",
-		Args: arguments(cobra.ExactArgs(1)),
+		Short: "Talk to a WebSocket server from the terminal",
+		Long:  "Connect to a WebSocket server and talk to it.\n\n" + connectHelp,
+		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.run(cmd, args[0])
+			c.url = args[0]
+			return c.run(cmd.Context(), t)
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&flags.subprotocols, "subprotocol", nil, "subprotocol to offer; may be repeated")
-	f.StringArrayVar(&flags.headers, "header", nil, `header to send, as "Name: value"; may be repeated`)
-	f.StringVar(&flags.origin, "origin", "", "Origin header to send")
-	f.BoolVar(&flags.compress, "compress", false, "offer permessage-deflate (RFC 7692)")
-	f.BoolVar(&flags.insecure, "insecure", false, "do not verify the server's certificate")
-	f.DurationVar(&flags.pingInterval, "ping-interval", 0, "send a ping and show its answer each time this has passed; 0 means never")
-	f.Int64Var(&flags.maxMessage, "max-message", 0, "largest message in bytes; 0 means 1 MiB, a negative value no bound")
+	f.StringSliceVar(&c.subprotocols, "subprotocol", nil, "`subprotocol` to offer, most wanted first")
+	f.StringArrayVar(&c.headers, "header", nil, "`\"Name: value\"` to send with the handshake")
+	f.StringVar(&c.origin, "origin", "", "`origin` to send, as a browser on that page would")
+	f.BoolVar(&c.compress, "compress", false, "offer permessage-deflate")
+	f.BoolVar(&c.insecure, "insecure", false, "take any TLS certificate")
+	f.DurationVar(&c.pingInterval, "ping-interval", 0, "ping a silent server this often; 0: never")
+	f.DurationVar(&c.wait, "wait", time.Second, "how long to go on receiving after the end of the input")
 	return cmd
 }
 
-func (f *connectFlags) run(cmd *cobra.Command, url string) error {
-	options, err := f.options()
+func (c *connection) run(ctx context.Context, t terminal) error {
+	console, err := newConsole(t)
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	defer console.close()
+	opts, err := c.options(console)
 	if err != nil {
 		return err
 	}
-	if err := checkURL(url); err != nil {
-		return err
-	}
-	conn, resp, err := websocket.Dial(cmd.Context(), url, options)
+	conn, _, err := websocket.Dial(ctx, c.url, opts)
 	if err != nil {
-		return refusal(err, resp)
+		return &exitError{exitFailed, err}
 	}
 	defer conn.CloseNow()
-	screen, err := newScreen(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-	if err != nil {
-		return err
+	console.event("connected" + agreed(conn))
+	received := make(chan error, 1)
+	go func() { received <- receive(ctx, conn, console) }()
+	sent := make(chan error, 1)
+	go func() { sent <- send(ctx, conn, console) }()
+	select {
+	case err = <-received:
+	case <-sent:
+		err = c.leave(conn, received)
 	}
-	defer screen.close()
-	screen.note("connected%s", agreed(conn))
-	d := dialogue{conn: conn, screen: screen}
-	return d.run(cmd.Context(), f.pingInterval)
+	return ended(console, err)
 }
 
-func (f *connectFlags) options() (*websocket.DialOptions, error) {
-	header := make(http.Header)
-	for _, line := range f.headers {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || strings.TrimSpace(name) == "" {
-			return nil, usagef("--header %q is not of the form \"Name: value\"", line)
+// leave closes the connection after the end of the input, when nothing has come
+// for a while.
+func (c *connection) leave(conn *websocket.Conn, received <-chan error) error {
+	select {
+	case err := <-received:
+		return err
+	case <-time.After(c.wait):
+	}
+	_ = conn.Close(websocket.CloseNormal, "") // how it ended, the receiver is told
+	return <-received
+}
+
+func (c *connection) options(console *console) (*websocket.DialOptions, error) {
+	opts := &websocket.DialOptions{
+		HTTPHeader:   http.Header{},
+		Subprotocols: c.subprotocols,
+		Limits:       websocket.Limits{MaxMessageSize: -1},
+		KeepAlive:    websocket.KeepAlive{Interval: c.pingInterval},
+		OnPing:       func(p []byte) { console.event("ping " + printable(p)) },
+		OnPong:       func(p []byte) { console.event("pong") },
+	}
+	for _, h := range c.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok || name == "" {
+			return nil, usagef("--header %q: must be \"Name: value\"", h)
 		}
-		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+		opts.HTTPHeader.Add(name, strings.TrimSpace(value))
 	}
-	if f.origin != "" {
-		header.Set("Origin", f.origin)
+	if c.origin != "" {
+		opts.HTTPHeader.Set("Origin", c.origin)
 	}
-	if f.pingInterval < 0 {
-		return nil, usagef("--ping-interval %v is negative", f.pingInterval)
+	if c.compress {
+		opts.Compression = &websocket.Compression{}
 	}
-	options := &websocket.DialOptions{
-		HTTPHeader:   header,
-		Subprotocols: f.subprotocols,
-		Limits:       websocket.Limits{MaxMessageSize: f.maxMessage},
+	if c.insecure {
+		opts.TLSConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // asked for by name
 	}
-	if f.compress {
-		options.Compression = &websocket.Compression{}
-	}
-	if f.insecure {
-		options.TLSConfig = &tls.Config{InsecureSkipVerify: true} // what the flag says
-	}
-	return options, nil
+	return opts, nil
 }
 
-// refusal adds the status of the server's answer where there was one.
-func refusal(err error, resp *http.Response) error {
-	if resp == nil {
-		return err
-	}
-	return fmt.Errorf("%w (the server answered %s)", err, resp.Status)
-}
-
-// agreed says what the handshake has agreed.
 func agreed(conn *websocket.Conn) string {
-	var s string
+	s := ""
 	if p := conn.Subprotocol(); p != "" {
 		s += ", subprotocol " + p
 	}
 	if conn.Compressed() {
-		s += ", compressed"
+		s += ", permessage-deflate"
 	}
 	return s
 }
 
-// A dialogue passes lines from the screen to the connection, and messages back.
-type dialogue struct {
-	conn   *websocket.Conn
-	screen *screen
-}
-
-// run returns when the connection has ended: nil if that was normal.
-func (d *dialogue) run(ctx context.Context, pingInterval time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// The goroutine that waits for input cannot be woken: it ends with the input.
-	go d.send(ctx)
-	if pingInterval > 0 {
-		go d.pingEvery(ctx, pingInterval)
+// ended shows how the connection ended and returns the exit code's error.
+func ended(console *console, err error) error {
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) {
+		return &exitError{exitAbnormal, err}
 	}
-	err := d.receive(ctx)
-	closed, ok := errors.AsType[*websocket.CloseError](err)
-	if !ok {
-		return err
-	}
-	who := "by this side"
+	side := "us"
 	if closed.Remote {
-		who = "by the server"
+		side = "the server"
 	}
-	d.screen.note("closed %s: %v%s", who, closed.Code, reason(closed.Reason))
-	return endOf(err)
+	line := fmt.Sprintf("closed by %s: %v", side, closed.Code)
+	if closed.Reason != "" {
+		line += " " + printable([]byte(closed.Reason))
+	}
+	if closed.Err != nil {
+		line += ": " + printable([]byte(closed.Err.Error()))
+	}
+	console.event(line)
+	switch closed.Code {
+	case websocket.CloseNormal, websocket.CloseGoingAway, websocket.CloseNoStatus:
+		return nil
+	}
+	return &exitError{code: exitAbnormal}
 }
 
-func reason(s string) string {
-	if s == "" {
-		return ""
-	}
-	return fmt.Sprintf(" %q", s)
-}
-
-func (d *dialogue) receive(ctx context.Context) error {
+// receive shows what comes until the connection ends, and returns how.
+func receive(ctx context.Context, conn *websocket.Conn, console *console) error {
 	for {
-		typ, message, err := d.conn.Read(ctx)
+		typ, p, err := conn.Read(ctx)
 		if err != nil {
 			return err
 		}
 		if typ == websocket.Text {
-			d.screen.message(printable(string(message)))
+			console.message(printable(p))
 		} else {
-			d.screen.message("binary " + hex.EncodeToString(message))
-		}
-	}
-}
-
-// send sends the lines of the input until it ends.
-func (d *dialogue) send(ctx context.Context) {
-	for {
-		line, err := d.screen.readLine()
-		if err != nil {
-			_ = d.conn.Close(websocket.CloseNormal, "")
-			return
-		}
-		if err := d.obey(ctx, line); err != nil {
-			d.screen.note("%v", err)
-		}
-	}
-}
-
-func (d *dialogue) obey(ctx context.Context, line string) error {
-	word, rest, _ := strings.Cut(line, " ")
-	switch {
-	case strings.HasPrefix(line, "//"):
-		return d.conn.Write(ctx, websocket.Text, []byte(line[1:]))
-	case word == "/ping":
-		return d.ping(ctx)
-	case word == "/close":
-		return d.close(rest)
-	case strings.HasPrefix(line, "/"):
-		return fmt.Errorf("no such command: %s (there are /ping, /close [CODE [REASON]] and //text)", word)
-	}
-	return d.conn.Write(ctx, websocket.Text, []byte(line))
-}
-
-func (d *dialogue) ping(ctx context.Context) error {
-	rtt, err := d.conn.Ping(ctx)
-	if err != nil {
-		return fmt.Errorf("ping: %w", err)
-	}
-	d.screen.note("pong after %v", rtt.Round(time.Microsecond))
-	return nil
-}
-
-func (d *dialogue) close(args string) error {
-	code := websocket.CloseNormal
-	number, text, _ := strings.Cut(strings.TrimSpace(args), " ")
-	if number != "" {
-		var n uint16
-		if _, err := fmt.Sscanf(number, "%d", &n); err != nil {
-			return fmt.Errorf("%q is no close code", number)
-		}
-		code = websocket.CloseCode(n)
-	}
-	return d.conn.Close(code, text)
-}
-
-func (d *dialogue) pingEvery(ctx context.Context, interval time.Duration) {
-	ticks := time.NewTicker(interval)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ticks.C:
-		case <-d.conn.Context().Done():
-			return
-		}
-		if err := d.ping(ctx); err != nil {
-			return // the connection has ended
+			console.message(fmt.Sprintf("binary %d bytes: %x", len(p), p))
 		}
 	}
 }

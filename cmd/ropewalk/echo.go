@@ -5,10 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,124 +17,132 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket"
 )
 
-// echoFlags are the flags of `ropewalk echo`.
-type echoFlags struct {
-	addr       string
-	origins    []string
-	compress   bool
-	maxMessage int64
-	cert, key  string
+// An echoServer sends every message back, to try clients against.
+type echoServer struct {
+	addr         string
+	origins      []string
+	subprotocols []string
+	compress     bool
+	maxMessage   int64
+	cert, key    string
 }
 
-func newEcho() *cobra.Command {
-	var flags echoFlags
+func newEcho(t terminal) *cobra.Command {
+	var e echoServer
 	cmd := &cobra.Command{
 		Use:   "echo",
-		Short: "Run a server that sends every message back",
-		Long:  "Run a WebSocket server that sends every message back to who sent it, to try clients against.",
-		Args:  arguments(cobra.NoArgs),
+		Short: "Serve a WebSocket that echoes every message",
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return flags.run(cmd.Context(), cmd.OutOrStdout())
+			return e.run(cmd.Context(), t)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.addr, "addr", "127.0.0.1:9001", "address to listen on")
-	f.StringArrayVar(&flags.origins, "origin", nil, "origin whose pages may connect: [scheme://]host[:port]; may be repeated")
-	f.BoolVar(&flags.compress, "compress", false, "accept permessage-deflate (RFC 7692)")
-	f.Int64Var(&flags.maxMessage, "max-message", 0, "largest message in bytes; 0 means 1 MiB, a negative value no bound")
-	f.StringVar(&flags.cert, "tls-cert", "", "file with the TLS certificate chain in PEM")
-	f.StringVar(&flags.key, "tls-key", "", "file with the key of the certificate in PEM")
+	f.StringVar(&e.addr, "addr", "127.0.0.1:9001", "`address` to listen on")
+	f.StringSliceVar(&e.origins, "origin", nil, "origin `pattern` that is allowed besides the server's own, such as https://*.example.com; * allows all")
+	f.StringSliceVar(&e.subprotocols, "subprotocol", nil, "`subprotocol` to agree to")
+	f.BoolVar(&e.compress, "compress", false, "agree to permessage-deflate")
+	f.Int64Var(&e.maxMessage, "max-message", 16<<20, "largest message in `bytes`; negative: no limit")
+	f.StringVar(&e.cert, "tls-cert", "", "`file` with the certificate chain in PEM")
+	f.StringVar(&e.key, "tls-key", "", "`file` with the private key in PEM")
 	return cmd
 }
 
-func (f *echoFlags) run(ctx context.Context, out io.Writer) error {
-	listen, scheme, err := f.listener()
-	if err != nil {
-		return err
-	}
-	ctx, stop := untilSignal(ctx)
+// run serves until a signal comes, and then closes the connections. A second
+// signal ends the process at once.
+func (e *echoServer) run(ctx context.Context, t terminal) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	ln, err := listen()
+	pair, err := e.pair()
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	if _, err := fmt.Fprintf(out, "echo at %s://%s/\n", scheme, ln.Addr()); err != nil {
 		return err
 	}
-	return f.serve(ctx, ln)
-}
-
-// listener checks the flags and returns what opens the address.
-func (f *echoFlags) listener() (listen func() (net.Listener, error), scheme string, err error) {
-	if _, _, err := net.SplitHostPort(f.addr); err != nil {
-		return nil, "", usagef("--addr %q is not host:port", f.addr)
-	}
-	if (f.cert == "") != (f.key == "") {
-		return nil, "", usagef("--tls-cert and --tls-key go together")
-	}
-	if f.cert == "" {
-		return func() (net.Listener, error) { return net.Listen("tcp", f.addr) }, "ws", nil
-	}
-	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+	listener, err := net.Listen("tcp", e.addr)
 	if err != nil {
-		return nil, "", usagef("--tls-cert and --tls-key: %w", err)
+		return &exitError{exitFailed, err}
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}}
-	return func() (net.Listener, error) { return tls.Listen("tcp", f.addr, config) }, "wss", nil
-}
-
-// serve echoes until ctx ends, and then closes every connection with 1001.
-func (f *echoFlags) serve(ctx context.Context, ln net.Listener) error {
-	options := &websocket.AcceptOptions{
-		OriginPatterns: f.origins,
-		Limits:         websocket.Limits{MaxMessageSize: f.maxMessage},
-	}
-	if f.compress {
-		options.Compression = &websocket.Compression{}
-	}
-	var connections sync.WaitGroup
-	srv := &http.Server{
-		ReadHeaderTimeout: 5 * time.Second,
+	var handlers sync.WaitGroup
+	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			connections.Add(1)
-			defer connections.Done()
-			conn, err := websocket.Accept(w, r, options)
-			if err != nil {
-				return // the client has its answer
-			}
-			defer conn.CloseNow()
-			_ = echo(ctx, conn)
+			handlers.Add(1)
+			defer handlers.Done()
+			e.serve(ctx, w, r)
 		}),
+		ReadHeaderTimeout: 10 * time.Second,
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	context.AfterFunc(ctx, func() {
+		stop() // from here on a signal has its default effect
+		_ = server.Close()
+	})
+	scheme := "ws"
+	if e.cert != "" {
+		scheme = "wss"
+		listener = tls.NewListener(listener, &tls.Config{
+			Certificates: []tls.Certificate{pair},
+			NextProtos:   []string{"http/1.1"},
+		})
 	}
-	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := srv.Shutdown(grace); err != nil {
-		return errors.Join(err, srv.Close())
+	fmt.Fprintf(t.out, "echo on %s://%s\n", scheme, listener.Addr())
+	err = server.Serve(listener)
+	if !errors.Is(err, http.ErrServerClosed) {
+		return &exitError{exitFailed, err}
 	}
-	connections.Wait()
+	handlers.Wait()
 	return nil
 }
 
-// echo sends every message of conn back until it ends. When ctx ends, it closes conn.
-func echo(ctx context.Context, conn *websocket.Conn) error {
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close(websocket.CloseGoingAway, "") })
-	defer stop()
+// pair loads the certificate, if one is asked for.
+func (e *echoServer) pair() (tls.Certificate, error) {
+	switch {
+	case e.cert == "" && e.key == "":
+		return tls.Certificate{}, nil
+	case e.cert == "" || e.key == "":
+		return tls.Certificate{}, usagef("--tls-cert and --tls-key go together: both must be set, or neither")
+	}
+	pair, err := tls.LoadX509KeyPair(e.cert, e.key)
+	if err != nil {
+		return pair, usagef("--tls-cert %s, --tls-key %s: %w", e.cert, e.key, err)
+	}
+	return pair, nil
+}
+
+func (e *echoServer) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, e.options())
+	if err != nil {
+		return // the peer was told
+	}
+	defer c.CloseNow()
+	leave := context.AfterFunc(ctx, func() { _ = c.Close(websocket.CloseGoingAway, "server is shutting down") })
+	defer leave()
 	var buf []byte
 	for {
-		typ, message, err := conn.ReadAppend(context.Background(), buf[:0])
+		typ, p, err := c.ReadAppend(context.Background(), buf[:0])
 		if err != nil {
-			return err
+			return
 		}
-		if err := conn.Write(context.Background(), typ, message); err != nil {
-			return err
+		if err := c.Write(context.Background(), typ, p); err != nil {
+			return
 		}
-		buf = message
+		if buf = p; cap(buf) > 64<<10 {
+			buf = nil // one large message should not hold its memory
+		}
 	}
+}
+
+func (e *echoServer) options() *websocket.AcceptOptions {
+	opts := &websocket.AcceptOptions{
+		Subprotocols: e.subprotocols,
+		Limits:       websocket.Limits{MaxMessageSize: e.maxMessage},
+	}
+	for _, o := range e.origins {
+		if o == "*" {
+			opts.InsecureSkipOriginCheck = true
+			continue
+		}
+		opts.OriginPatterns = append(opts.OriginPatterns, o)
+	}
+	if e.compress {
+		opts.Compression = &websocket.Compression{}
+	}
+	return opts
 }

@@ -15,7 +15,7 @@ import (
 
 const defaultURL = "ws://127.0.0.1:8000/connection/websocket"
 
-// An nativeClient speaks docs/reference/protocol.md: one command at a time, for
+// A nativeClient speaks docs/reference/protocol.md: one command at a time, for
 // `ropewalk pub` and `ropewalk sub`.
 type nativeClient struct {
 	conn   *websocket.Conn
@@ -145,11 +145,14 @@ func (c *nativeClient) read(ctx context.Context) (answer, *publication, error) {
 	return a, &p, nil
 }
 
-// endOf returns nil when a connection ended normally, and err otherwise.
+// endOf turns the end of a connection into that of the command.
 func endOf(err error) error {
 	closed, ok := errors.AsType[*websocket.CloseError](err)
-	if ok && (closed.Code == websocket.CloseNormal || closed.Code == websocket.CloseNoStatus) {
+	switch {
+	case !ok:
+		return err
+	case closed.Code == websocket.CloseNormal, closed.Code == websocket.CloseNoStatus:
 		return nil
 	}
-	return err
+	return &exitError{exitAbnormal, err}
 }

@@ -13,15 +13,15 @@ import (
 // pubTime bounds all of `ropewalk pub`.
 const pubTime = 30 * time.Second
 
-func newPub() *cobra.Command {
+func newPub(t terminal) *cobra.Command {
 	var url, id string
 	cmd := &cobra.Command{
 		Use:   "pub CHANNEL DATA",
 		Short: "Publish one message",
 		Long:  "Publish one message to a channel. DATA that is JSON is sent as such, any other as a string; - reads it from stdin.",
-		Args:  arguments(cobra.ExactArgs(2)),
+		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := pubData(args[1], cmd.InOrStdin())
+			data, err := pubData(args[1], t.in)
 			if err != nil {
 				return err
 			}
@@ -29,7 +29,7 @@ func newPub() *cobra.Command {
 			if id != "" {
 				body["id"] = id
 			}
-			return pub(cmd.Context(), url, body, cmd.OutOrStdout())
+			return pub(cmd.Context(), url, body, t.out)
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", defaultURL, "WebSocket URL of the server")
@@ -69,6 +69,6 @@ func pub(ctx context.Context, url string, body map[string]any, out io.Writer) er
 	if a.Publish == nil {
 		return fmt.Errorf("publish: the server's reply has no position")
 	}
-	_, err = fmt.Fprintf(out, "epoch %s offset %d\n", printable(a.Publish.Epoch), a.Publish.Offset)
+	_, err = fmt.Fprintf(out, "epoch %s offset %d\n", printable([]byte(a.Publish.Epoch)), a.Publish.Offset)
 	return err
 }

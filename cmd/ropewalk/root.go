@@ -70,9 +70,9 @@ func run(ctx context.Context, args []string, t terminal) int {
 	return exitFailed
 }
 
-// complain prints err on one line.
+// complain prints err on one line. What a peer has said may be part of it.
 func complain(t terminal, err error) {
-	fmt.Fprintln(t.err, "ropewalk:", strings.ReplaceAll(err.Error(), "\n", " "))
+	fmt.Fprintln(t.err, "ropewalk:", printable([]byte(strings.ReplaceAll(err.Error(), "\n", " "))))
 }
 
 func newRoot(t terminal) *cobra.Command {
@@ -89,9 +89,12 @@ func newRoot(t terminal) *cobra.Command {
 	root.SetErr(t.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newVersion(t),
+		newServe(t),
 		newEcho(t),
 		newConnect(t),
+		newPub(t),
+		newSub(t),
+		newVersion(t),
 	)
 	return root
 }

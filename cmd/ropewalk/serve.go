@@ -16,19 +16,19 @@ import (
 	"github.com/seed-15847954/ropewalk/server"
 )
 
-func newServe() *cobra.Command {
+func newServe(t terminal) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
 		Long: "Run the server until SIGTERM or SIGINT. It then stops accepting, closes every connection\n" +
-			"with code 1001, and exits with 0; a second signal ends it at once with 1.\n\n" +
+			"with code 1001, and exits with 0; a second signal ends it at once with 130.\n\n" +
 			"Each flag but --config is also a key of the file, and an environment variable:\n" +
 			"--limits-data is limits.data and ROPEWALK_LIMITS_DATA. Flags win over the environment,\n" +
 			"and the environment wins over the file.",
-		Args: arguments(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd, file)
+			return serve(cmd.Context(), t, server.Sources{File: file, Env: os.Environ(), Flags: given(cmd.Flags())})
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -42,12 +42,12 @@ func newServe() *cobra.Command {
 	return cmd
 }
 
-func serve(cmd *cobra.Command, file string) error {
-	config, warnings, err := server.Load(server.Sources{File: file, Env: os.Environ(), Flags: given(cmd.Flags())})
+func serve(ctx context.Context, t terminal, from server.Sources) error {
+	config, warnings, err := server.Load(from)
 	if err != nil {
 		return usagef("%w", err)
 	}
-	log := newLog(config, cmd.ErrOrStderr())
+	log := newLog(config, t.err)
 	for _, w := range warnings {
 		log.Warn(w)
 	}
@@ -55,7 +55,7 @@ func serve(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	ctx, stop := untilSignal(cmd.Context())
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	ln, err := srv.Listen()
 	if err != nil {
@@ -63,7 +63,7 @@ func serve(cmd *cobra.Command, file string) error {
 	}
 	log.Info("listening", "address", ln.Addr().String())
 	if config.Dev {
-		if err := welcome(cmd.OutOrStdout(), ln.Addr()); err != nil {
+		if err := welcome(t.out, ln.Addr()); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 		}
 		select {
 		case <-signals:
-			os.Exit(exitFailed)
+			os.Exit(exitKilled)
 		case <-stopped:
 		}
 	}()

@@ -10,18 +10,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newSub() *cobra.Command {
+func newSub(t terminal) *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
 		Use:   "sub CHANNEL...",
 		Short: "Print the messages of channels",
 		Long: "Subscribe to channels and print each publication as one line of JSON, until the connection\n" +
-			"ends or SIGINT comes. A gap in a channel is reported on stderr.",
-		Args: arguments(cobra.MinimumNArgs(1)),
+			"ends or a signal comes. A gap in a channel is reported on stderr.\n\n" +
+			"The exit code is 0 after a signal or a close with 1000, 1 when the server could not be reached\n" +
+			"or refused, 2 after a bad flag, and 3 when the connection ended otherwise.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			s := subscriber{out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), last: make(map[string]position)}
+			s := subscriber{out: t.out, notes: t.err, last: make(map[string]position)}
 			err := s.run(ctx, url, args)
 			if ctx.Err() != nil {
 				return nil // asked to stop
@@ -54,7 +56,7 @@ func (s *subscriber) run(ctx context.Context, url string, channels []string) err
 			return fmt.Errorf("subscribe: the server's reply has no position")
 		}
 		s.last[channel] = *a.Subscribe
-		fmt.Fprintf(s.notes, "subscribed to %s\n", printable(channel))
+		fmt.Fprintf(s.notes, "subscribed to %s\n", printable([]byte(channel)))
 	}
 	for {
 		p, err := c.next(ctx)
@@ -70,9 +72,9 @@ func (s *subscriber) run(ctx context.Context, url string, channels []string) err
 func (s *subscriber) show(p publication) error {
 	last := s.last[p.Channel]
 	if last.Epoch != p.Epoch || last.Offset != p.Prev {
-		fmt.Fprintf(s.notes, "%s: publications are missing before offset %d\n", printable(p.Channel), p.Offset)
+		fmt.Fprintf(s.notes, "%s: publications are missing before offset %d\n", printable([]byte(p.Channel)), p.Offset)
 	}
 	s.last[p.Channel] = p.position
-	_, err := fmt.Fprintln(s.out, printable(string(p.text)))
+	_, err := fmt.Fprintln(s.out, printable(p.text))
 	return err
 }

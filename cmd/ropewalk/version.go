@@ -8,35 +8,35 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newVersion() *cobra.Command {
+func newVersion(t terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version of this program",
-		Args:  arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
 			info, _ := debug.ReadBuildInfo()
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), describeBuild(info))
+			_, err := fmt.Fprintln(t.out, version(info))
 			return err
 		},
 	}
 }
 
-// describeBuild says what the go command knows of the program: the module's
-// version, the commit where it was built in a repository, and the Go version.
-func describeBuild(info *debug.BuildInfo) string {
-	version, revision, modified := "(devel)", "", ""
+// version describes a build by what the toolchain has put into it: the module's
+// version, and the commit where the build knew it.
+func version(info *debug.BuildInfo) string {
+	v, commit, modified := "(devel)", "", ""
+	if info != nil && info.Main.Version != "" {
+		v = info.Main.Version
+	}
 	if info != nil {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
-				revision = " " + s.Value
+				commit = " " + s.Value
 			case s.Key == "vcs.modified" && s.Value == "true":
-				modified = "+modified"
+				modified = " modified"
 			}
 		}
 	}
-	return fmt.Sprintf("ropewalk %s%s%s %s %s/%s", version, revision, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("ropewalk %s%s%s %s %s/%s", v, commit, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -46,9 +46,15 @@ const commands = {
     return { page: pages.length - 1, status: response ? response.status() : 0 };
   },
 
-  fill: ({ page, selector, text }) => at(page).locator(selector).fill(text),
+  fill: async ({ page, selector, text }) => {
+    await at(page).bringToFront(); // behind other windows nothing is drawn, and nobody types there
+    await at(page).locator(selector).fill(text);
+  },
 
-  click: ({ page, selector }) => at(page).locator(selector).click(),
+  click: async ({ page, selector }) => {
+    await at(page).bringToFront();
+    await at(page).locator(selector).click();
+  },
 
   // Waits until the expression js is true. Polls, because a page in the
   // background draws no frames.

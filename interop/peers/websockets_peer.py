@@ -44,7 +44,8 @@ class Peer:
         self.shutting = None
 
     async def dial(self, url, subprotocols=None, compress=None, headers=None):
-        extensions = []
+        # Not an empty list: that would send an empty header, which no grammar allows.
+        extensions = None
         if compress is not None:
             wanted = parameters(compress)
             # True offers the parameter without a value, as browsers do.
@@ -80,7 +81,8 @@ class Peer:
             "127.0.0.1",
             0,
             subprotocols=[subprotocol] if subprotocol else None,
-            select_subprotocol=None if subprotocol else lambda connection, offered: None,
+            # The default refuses a client that offers none.
+            select_subprotocol=lambda _, offered: subprotocol if subprotocol in offered else None,
             extensions=extensions,
             **OPTIONS,
         )

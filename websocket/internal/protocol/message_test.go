@@ -48,7 +48,7 @@ func stream(in *Inflater, payload []byte, n int) (out []byte, err error) {
 // Checks 6455-149, 7692-45.
 // Security 3.
 func TestInflaterLimit(t *testing.T) {
-	bomb := compressed(make([]byte, 64<<20))
+	bomb := compressed(make([]byte, 16<<20))
 	for _, c := range []struct {
 		payload []byte
 		limit   int64
@@ -79,7 +79,7 @@ func TestInflaterLimit(t *testing.T) {
 // Checks 7692-45.
 // Security 3.
 func TestInflaterRatio(t *testing.T) {
-	bomb := compressed(make([]byte, 64<<20))
+	bomb := compressed(make([]byte, 17<<20))
 	harmless := compressed(make([]byte, deflate.RatioFloor))
 	for _, c := range []struct {
 		payload []byte

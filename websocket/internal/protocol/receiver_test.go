@@ -262,7 +262,8 @@ func TestReceiverAfterClose(t *testing.T) {
 	j.take(noon, wire(true, wireFrame{0x01, "half"}, wireFrame{0x88, "\x03\xe9bye"}))
 	for _, b := range [][]byte{
 		wire(true, wireFrame{0x89, "ping"}), wire(true, wireFrame{0x80, " a message"}),
-		wire(true, wireFrame{0x88, "\x03\xe8"}), {0xff, 0xff, 0xff},
+		wire(true, wireFrame{0x88, "\x03\xe8"}),
+		{0xff, 0xff, 0xff},
 	} {
 		ev, n, err := r.Next(noon, b)
 		if ev.Kind != None || n != len(b) || err != nil {

@@ -136,10 +136,12 @@ func (s *Sender) AbandonMessage() {
 	}
 }
 
-// AppendControl appends a Ping or Pong frame. After Close it appends nothing.
+// AppendControl appends a Ping or Pong frame. Behind the own Close frame only a
+// Pong is appended, which is due until the peer's Close has come (RFC 6455,
+// section 5.5.2).
 func (s *Sender) AppendControl(dst []byte, op frame.Opcode, p []byte) ([]byte, error) {
 	switch {
-	case s.closed:
+	case s.closed && op != frame.Pong:
 		return dst, ErrCloseSent
 	case len(p) > frame.MaxControlPayload: // 5.5
 		return dst, ErrControlTooLong

@@ -79,9 +79,16 @@ func TestSenderFrames(t *testing.T) {
 		b = s.AppendClose(b, frame.CloseGoingAway, "bye")
 		got := unwire(t, b, used)
 		want := []wireFrame{
-			{0x81, "text"}, {0x82, ""}, {0x89, "ping"}, {0x8a, ""},
-			{0x01, "a\xe2\x82"}, {0x8a, "between"}, {0x00, ""}, {0x80, "\xac"},
-			{0x82, ""}, {0x88, "\x03\xe9bye"},
+			{0x81, "text"},
+			{0x82, ""},
+			{0x89, "ping"},
+			{0x8a, ""},
+			{0x01, "a\xe2\x82"},
+			{0x8a, "between"},
+			{0x00, ""},
+			{0x80, "\xac"},
+			{0x82, ""},
+			{0x88, "\x03\xe9bye"},
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("frames = %q, want %q", got, want)
@@ -141,7 +148,7 @@ func TestSenderAfterClose(t *testing.T) {
 		for name, add := range map[string]func() ([]byte, error){
 			"AppendMessage":  func() ([]byte, error) { return s.AppendMessage(b, frame.Text, []byte("x"), true) },
 			"AppendFragment": func() ([]byte, error) { return s.AppendFragment(b, []byte("x"), true) },
-			"AppendControl":  func() ([]byte, error) { return s.AppendControl(b, frame.Pong, nil) },
+			"AppendControl":  func() ([]byte, error) { return s.AppendControl(b, frame.Ping, nil) },
 			"BeginMessage":   func() ([]byte, error) { return b, s.BeginMessage(frame.Text, true) },
 		} {
 			if got, err := add(); string(got) != before || err != ErrCloseSent {
@@ -150,6 +157,10 @@ func TestSenderAfterClose(t *testing.T) {
 		}
 		if got := s.AppendClose(b, frame.CloseGoingAway, "second"); string(got) != before {
 			t.Errorf("second AppendClose appends %q, want nothing", got[len(before):])
+		}
+		// 5.5.2: a Ping is answered until the peer's Close has come.
+		if got := must(s.AppendControl(b, frame.Pong, []byte("p"))); len(got) == len(b) {
+			t.Error("Pong after Close appends nothing, want the frame")
 		}
 	})
 }
@@ -344,7 +355,7 @@ func TestSenderThreshold(t *testing.T) {
 // A message that was given up before it was sent is not in the history of either
 // side; one that was sent is.
 //
-// Checks 7692-37, 7692-42.
+// Checks 7692-42.
 func TestSenderSent(t *testing.T) {
 	for seed := range 64 {
 		s := NewSender(nil, deflate.NewCompressor(15, true), 0)
