@@ -41,7 +41,22 @@ func messages() []message {
 		{websocket.Binary, random[:1<<16]},
 		{websocket.Text, words},
 		{websocket.Binary, random},
+		{websocket.Binary, repeats(random)},
 	}
+}
+
+// repeats repeats pieces of random at distances just above and below the sizes
+// of the windows of RFC 7692, section 7.1.2: an endpoint that refers further
+// back than was agreed is not understood.
+func repeats(random []byte) []byte {
+	var p []byte
+	for bits := 9; bits <= 15; bits++ {
+		for _, n := range []int{1<<bits - 20, 1<<bits + 20} {
+			p = append(append(p, random[:n]...), random[:n]...)
+			random = random[n:]
+		}
+	}
+	return p
 }
 
 func checkToPeer(t *testing.T, c *websocket.Conn, p *peer, m message) {

@@ -13,6 +13,8 @@ import (
 // Messages of every size class cross in both directions under every agreement.
 // Each is sent twice, so that the second may refer to the first where the
 // context is taken over.
+//
+// Checks 7692-31, 7692-36.
 func TestPeerMessages(t *testing.T) {
 	forEachLink(t, func(t *testing.T, p *peer, l link) {
 		for _, a := range agreements() {

@@ -26,7 +26,7 @@ func compressedBy(t *testing.T, c *websocket.Conn, peer *wstest.Peer, p []byte) 
 		sent := make(chan error, 1)
 		go func() { sent <- c.Write(t.Context(), websocket.Binary, p) }()
 		h, payload, err := peer.Receive()
-		if err != nil || !h.Rsv1 {
+		if err != nil || h.RSV != frame.RSV1 {
 			t.Fatalf("Receive() = %+v, %v, want a compressed message", h, err)
 		}
 		if err := <-sent; err != nil {
@@ -135,10 +135,10 @@ func TestDialDeflateAgreement(t *testing.T) {
 	defer c.CloseNow()
 	go c.Write(t.Context(), websocket.Binary, bytes.Repeat([]byte("a"), 1000))
 	peer := wstest.PeerOn(s.conn(t))
-	if h, p, err := peer.Receive(); err != nil || h.Rsv1 || len(p) != 1000 {
+	if h, p, err := peer.Receive(); err != nil || h.RSV != 0 || len(p) != 1000 {
 		t.Errorf("Receive() = %+v, %d bytes, %v, want no RSV1", h, len(p), err)
 	}
-	peer.SendFrame(frame.Header{Fin: true, Rsv1: true, Opcode: frame.Binary}, []byte("x"))
+	peer.SendFrame(frame.Header{Fin: true, RSV: frame.RSV1, Opcode: frame.Binary}, []byte("x"))
 	_, _, err = c.Read(soon(t))
 	wantClosed(t, "RSV1 without agreement", err, websocket.CloseProtocolError)
 }
