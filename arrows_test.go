@@ -22,7 +22,8 @@ const (
 )
 
 // floors lists the packages of the root module from the ground up. A package and
-// what lies below it in the tree import lower floors alone, and themselves.
+// what lies below it in the tree import lower floors alone, and themselves. Tests
+// may import any floor: they put the house together to look at one part of it.
 var floors = [][]string{
 	{"internal/jsonscan"},
 	{"hub"},
@@ -51,12 +52,12 @@ var websocketFloors = [][]string{
 }
 
 // pure packages work on bytes and headers: they open nothing and never look at
-// the clock. Handshakes are written in the types of net/http.
+// the clock. Handshakes use the types of net/http, and net to parse addresses.
 var pure = map[string][]string{
 	"frame":              {"net", "net/http", "os", "syscall", "time"},
 	"internal/protocol":  {"net", "net/http", "os", "syscall", "context"},
 	"internal/deflate":   {"net", "net/http", "os", "syscall", "context", "time"},
-	"internal/handshake": {"net", "os", "syscall", "time"},
+	"internal/handshake": {"os", "syscall", "time"},
 }
 
 // A goFile is a source file with its imports.
@@ -87,8 +88,8 @@ func TestRootImportsPointDownwards(t *testing.T) {
 				}
 				continue
 			}
-			if to := floor(floors, rel); !below(floors, f.dir, rel) {
-				t.Errorf("%s/%s on floor %d imports %s on floor %d", f.dir, f.name, from, rel, to)
+			if !f.isTest() && !below(floors, f.dir, rel) {
+				t.Errorf("%s/%s on floor %d imports %s on floor %d", f.dir, f.name, from, rel, floor(floors, rel))
 			}
 		}
 	}

@@ -335,13 +335,13 @@ func TestReceivedBytes(t *testing.T) {
 
 // TestMasks looks at every kind of frame that each role sends.
 //
-// Checks 6455-70, 6455-72, 6455-75, 6455-82, 6455-83.
+// Checks 6455-70, 6455-72, 6455-75, 6455-82.
 func TestMasks(t *testing.T) {
 	for _, role := range []websocket.Role{websocket.Client, websocket.Server} {
 		t.Run(role.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn, peer := rude(t, role, quiet())
-				const messages = 10_000
+				const messages = 100
 				go func() {
 					for i := range messages {
 						mustWrite(t, conn, websocket.Binary, []byte{byte(i), byte(i >> 8)})
@@ -355,7 +355,6 @@ func TestMasks(t *testing.T) {
 					conn.Ping(ctx)
 					conn.Close(websocket.CloseNormal, "done")
 				}()
-				keys := make(map[uint32]int)
 				kinds := make(map[frame.Opcode]bool)
 				received := 0
 				for {
@@ -370,7 +369,6 @@ func TestMasks(t *testing.T) {
 						t.Fatalf("message %d = %x, want %x", received, p, want)
 					}
 					received++
-					keys[h.Key]++
 					kinds[h.Opcode] = true
 				}
 				for _, op := range []frame.Opcode{frame.Text, frame.Binary, frame.Continuation, frame.Ping, frame.Close} {
@@ -378,31 +376,7 @@ func TestMasks(t *testing.T) {
 						t.Errorf("no %v was seen", op)
 					}
 				}
-				if role == websocket.Server {
-					return
-				}
-				checkKeys(t, keys, messages)
 			})
 		})
-	}
-}
-
-// checkKeys checks that about n keys look random: hardly any of them repeats, and
-// each bit is set in about half of them.
-func checkKeys(t *testing.T, keys map[uint32]int, n int) {
-	t.Helper()
-	// Of 10,000 random keys one pair in a hundred runs is equal.
-	if len(keys) < n-3 {
-		t.Errorf("%d different keys of %d frames, want as many", len(keys), n)
-	}
-	for bit := range 32 {
-		set := 0
-		for key := range keys {
-			set += int(key >> bit & 1)
-		}
-		// Ten standard deviations.
-		if off := set - len(keys)/2; off*off > 25*len(keys) {
-			t.Errorf("bit %d is set in %d keys of %d, want about half", bit, set, len(keys))
-		}
 	}
 }
