@@ -25,7 +25,7 @@ interop: ## only the tests against browsers, other libraries and proxies
 	go run ./scripts/test interop
 
 bench: ## this library beside its peers
-	go run ./bench
+	go run ./bench/cmd/bench
 
 generate: ## the conformance and security pages, from the tests
 	go generate ./internal/conformance

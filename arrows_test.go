@@ -36,12 +36,12 @@ var floors = [][]string{
 	{"server"},
 	{"cmd/ropewalk"},
 	// Tools of the project, which no program contains.
-	{".", "bench", "internal/conformance", "interop", "scripts"},
+	{".", "internal/conformance", "interop", "scripts"},
 }
 
 // speakers may import package websocket: those that speak it to clients or as
 // one. All others know no socket.
-var speakers = []string{"protocol/native", "cmd/ropewalk", "interop", "bench"}
+var speakers = []string{"protocol/native", "cmd/ropewalk", "interop"}
 
 // websocketFloors are those of the module websocket, as directories in it.
 var websocketFloors = [][]string{

@@ -87,3 +87,11 @@ func (c Config) loopback() bool {
 	addr, err := net.ResolveTCPAddr("tcp", c.Listen)
 	return err == nil && addr.IP.IsLoopback()
 }
+
+// insecure returns the keys of the settings that give up protection.
+func (c Config) insecure() []string {
+	if c.InsecurePublic {
+		return []string{"insecure_public"}
+	}
+	return nil
+}

@@ -92,11 +92,6 @@ func (l *loader) file(name string) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if _, ok := setting(e.key); !ok {
-			return fmt.Errorf("%s: %s: unknown key, the keys are %s", e.origin, describe([]string{e.key}), keys())
-		}
-	}
 	return l.add(entries)
 }
 

@@ -59,6 +59,17 @@ func (m *metrics) gauge(name, help string, value func() int) {
 	}))
 }
 
+// insecure adds a series for each setting that gives up protection.
+func (m *metrics) insecure(settings []string) {
+	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ropewalk_insecure_settings", Help: "1 for each setting in use that gives up protection.",
+	}, []string{"setting"})
+	for _, setting := range settings {
+		vec.WithLabelValues(setting).Set(1)
+	}
+	m.registry.MustRegister(vec)
+}
+
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

@@ -4,7 +4,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -64,8 +63,12 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.Handle(r.pattern, r.handler)
+	}
 	s.http = &http.Server{
-		Handler:           newHostCheck(config, routes),
+		Handler:           ending(newHostCheck(config, mux)),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       readTime,
 		WriteTimeout:      writeTime,
@@ -76,10 +79,18 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) routes() (http.Handler, error) {
+// A route is a pattern of http.ServeMux with what stands behind it.
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+// routes returns everything that the server answers.
+func (s *Server) routes() ([]route, error) {
 	m := newMetrics()
 	m.gauge("ropewalk_sessions", "Sessions.", s.sessions.Len)
 	m.gauge("ropewalk_channels", "Channels with subscribers.", s.hub.Channels)
+	m.insecure(s.config.insecure())
 	clients, err := native.New(native.Config{
 		Hub:              s.hub,
 		Sessions:         s.sessions,
@@ -93,18 +104,31 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/connection/websocket", s.counted(clients))
-	mux.Handle("/api/publish", api.Publish(s.hub, s.config.MaxData))
-	mux.HandleFunc("GET /health", s.health)
-	mux.Handle("GET /metrics", m.handler())
+	routes := []route{
+		{"/connection/websocket", s.counted(clients)},
+		{"/api/publish", api.Publish(s.hub, s.config.MaxData)},
+		{"GET /health", http.HandlerFunc(s.health)},
+		{"GET /metrics", m.handler()},
+	}
 	if s.config.Dev {
 		page := console.Handler()
 		for _, path := range console.Paths() {
-			mux.Handle("GET "+path, page)
+			routes = append(routes, route{"GET " + path, page})
 		}
 	}
-	return mux, nil
+	return routes, nil
+}
+
+// ending has the connection end behind every answer to a request with an Upgrade
+// but 101: nothing that follows is taken for another request, whoever believes
+// that the protocol was switched.
+func ending(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) counted(next http.Handler) http.Handler {
@@ -142,6 +166,9 @@ func (s *Server) Listen() (net.Listener, error) {
 // long as DrainTimeout allows, and returns nil. It takes over ln, and
 // returns an error only when ln fails. It is called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	for _, setting := range s.config.insecure() {
+		s.log.Warn("insecure setting", "setting", setting)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(ln) }()
 	select {
@@ -167,12 +194,10 @@ func (s *Server) drain() {
 	if err := s.sessions.Drain(ctx); err != nil {
 		s.log.Warn("connections were cut off", "cause", err)
 	}
-	err := <-stopped
-	if err != nil {
+	if err := <-stopped; err != nil {
 		s.log.Warn("requests were cut off", "cause", err)
-		err = errors.Join(err, s.http.Close())
-	}
-	if err == nil {
+		_ = s.http.Close() // the listener is closed already
+	} else {
 		s.connections.Wait()
 	}
 	s.log.Info("stopped")

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/seed-15847954/ropewalk/protocol/native"
 )
 
 // A Setting is one key of the configuration. In a file it is written as Key, in
@@ -60,7 +62,7 @@ func Settings() []Setting {
 		{
 			Key: "origins", Usage: "origins whose pages may connect besides the server's own",
 			Allowed: "a list of [scheme://]host[:port], where a host may begin with *.", List: true,
-			set: func(c *Config, v []string) error { c.Origins = v; return checkNames(v) },
+			set: func(c *Config, v []string) error { c.Origins = v; return checkOrigins(v) },
 		},
 		{
 			Key: "hosts", Usage: "names under which the server may be asked for besides localhost and addresses",
@@ -165,25 +167,22 @@ func checkAddress(s string) error {
 	return nil
 }
 
-// checkNames refuses what is no name. Whether an origin has the right form is for
-// package websocket to say.
-func checkNames(names []string) error {
-	for _, name := range names {
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+// checkOrigins leaves it to those who compare origins to say what they look like.
+func checkOrigins(origins []string) error {
+	_, err := native.New(native.Config{Origins: origins})
+	return err
+}
+
+func checkHosts(hosts []string) error {
+	for _, host := range hosts {
+		if host == "" || strings.ContainsAny(host, ":/*@") || strings.ContainsFunc(host, notInName) {
 			return errValue
 		}
 	}
 	return nil
 }
 
-func checkHosts(hosts []string) error {
-	for _, host := range hosts {
-		if strings.ContainsAny(host, ":/*@") {
-			return errValue
-		}
-	}
-	return checkNames(hosts)
-}
+func notInName(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 // describe shows values in an error: quoted, and not too much of them.
 func describe(values []string) string {

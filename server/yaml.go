@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -14,17 +16,18 @@ import (
 // It walks the syntax tree rather than decode into a struct, for values keep
 // their lines so. Anchors, tags and several documents are refused.
 func parseYAML(name string, b []byte) ([]entry, error) {
-	file, err := parser.ParseBytes(b, 0)
+	// The parser counts some lines that end in CR LF twice.
+	file, err := parser.ParseBytes(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), 0)
 	if err != nil {
 		return nil, syntaxError(name, err)
 	}
 	r := yamlReader{name: name}
 	for i, doc := range file.Docs {
-		if i > 0 {
-			return nil, fmt.Errorf("%s: more than one document", name)
-		}
 		if doc.Body == nil {
 			continue
+		}
+		if i > 0 {
+			return nil, fmt.Errorf("%s: more than one document", r.at(doc.Body))
 		}
 		if err := r.mapping("", doc.Body); err != nil {
 			return nil, err
@@ -62,7 +65,11 @@ func (r *yamlReader) mapping(prefix string, node ast.Node) error {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return nil
 	default:
-		return fmt.Errorf("%s: %s, want keys with values", r.at(node), kind(node))
+		where := r.at(node)
+		if prefix != "" {
+			where += ": " + strings.TrimSuffix(prefix, ".")
+		}
+		return fmt.Errorf("%s: %s, want keys with values", where, kind(node))
 	}
 	for _, pair := range pairs {
 		if err := r.pair(prefix, pair); err != nil {
@@ -74,31 +81,35 @@ func (r *yamlReader) mapping(prefix string, node ast.Node) error {
 
 func (r *yamlReader) pair(prefix string, pair *ast.MappingValueNode) error {
 	key := prefix + pair.Key.GetToken().Value
-	switch value := pair.Value.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		if _, ok := setting(key); ok {
-			return fmt.Errorf("%s: %s: a mapping, want one value", r.at(pair.Key), key)
-		}
-		return r.mapping(key+".", value)
-	case *ast.SequenceNode:
-		values := make([]string, 0, len(value.Values))
-		for _, element := range value.Values {
-			text, ok := scalar(element)
-			if !ok {
-				return fmt.Errorf("%s: %s: %s, want a plain value", r.at(element), key, kind(element))
-			}
-			values = append(values, text)
-		}
-		r.entries = append(r.entries, entry{key, values, r.at(pair.Key)})
-		return nil
-	default:
-		text, ok := scalar(value)
-		if !ok {
-			return fmt.Errorf("%s: %s: %s, want a plain value", r.at(pair.Key), key, kind(value))
-		}
-		r.entries = append(r.entries, entry{key, []string{text}, r.at(pair.Key)})
-		return nil
+	if section(key) {
+		return r.mapping(key+".", pair.Value)
 	}
+	if _, ok := setting(key); !ok {
+		return fmt.Errorf("%s: %s: unknown key, the keys are %s", r.at(pair.Key), describe([]string{key}), keys())
+	}
+	// The parser sees a key that stands twice, not one written in two ways.
+	if slices.ContainsFunc(r.entries, func(e entry) bool { return e.key == key }) {
+		return fmt.Errorf("%s: %s: given twice", r.at(pair.Key), key)
+	}
+	elements := []ast.Node{pair.Value}
+	if sequence, ok := pair.Value.(*ast.SequenceNode); ok {
+		elements = sequence.Values
+	}
+	values := make([]string, 0, len(elements))
+	for _, element := range elements {
+		text, ok := scalar(element)
+		if !ok {
+			return fmt.Errorf("%s: %s: %s, want a plain value", r.at(element), key, kind(element))
+		}
+		values = append(values, text)
+	}
+	r.entries = append(r.entries, entry{key, values, r.at(pair.Key)})
+	return nil
+}
+
+// section reports whether key holds other keys.
+func section(key string) bool {
+	return slices.ContainsFunc(Settings(), func(s Setting) bool { return strings.HasPrefix(s.Key, key+".") })
 }
 
 // scalar returns a plain value as it is written, without quotes.

@@ -62,7 +62,7 @@ func (s *Session) push(b []byte) error {
 
 // settle ends a session whose queue has overflowed. It is called without mu.
 func (s *Session) settle(err error) error {
-	if err == errOverflow {
+	if errors.Is(err, errOverflow) {
 		s.Close(ErrSlowConsumer)
 		return ErrClosed
 	}

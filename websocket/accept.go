@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -90,6 +91,16 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	return NewConn(stream, Server, params), nil
 }
 
+// Check says what is wrong with o, so that a server learns of it before a client
+// comes: a subprotocol that is no token, an origin pattern that does not parse, a
+// window that does not exist.
+func (o *AcceptOptions) Check() error {
+	if _, err := o.server(); err != nil {
+		return fmt.Errorf("websocket: AcceptOptions: %w", err)
+	}
+	return nil
+}
+
 // acceptStream does what Accept does on the wire.
 func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (net.Conn, Params, error) {
 	if opts == nil {
@@ -118,9 +129,9 @@ func (o *AcceptOptions) decide(w http.ResponseWriter, r *http.Request) (*handsha
 	if err != nil {
 		return nil, nil, internalError("AcceptOptions", err)
 	}
-	agreed, err := server.Check(r)
-	if err != nil {
-		return nil, nil, handshakeError(err)
+	agreed, refusal := server.Check(r)
+	if refusal != nil {
+		return nil, nil, (*HandshakeError)(refusal)
 	}
 	extra := handshake.Allowed(w.Header())
 	if o.BeforeUpgrade != nil {

@@ -69,7 +69,7 @@ type outcome struct {
 func serve(t *testing.T, opts *websocket.AcceptOptions, wrap ...func(http.Handler) http.Handler) *testServer {
 	t.Helper()
 	s := newTestServer(opts, wrap...)
-	s.Server.Start()
+	s.Start()
 	t.Cleanup(s.close)
 	return s
 }
@@ -168,7 +168,7 @@ func readAnswer(conn net.Conn) (resp *http.Response, body string, err error) {
 	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
 		var b [1]byte
 		if _, err := io.ReadFull(conn, b[:]); err != nil {
-			if len(head) == 0 && err == io.EOF {
+			if len(head) == 0 && errors.Is(err, io.EOF) {
 				err = errNoAnswer
 			}
 			return nil, "", fmt.Errorf("answer %q: %w", head, err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
@@ -79,17 +78,15 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
 	return stream, received, nil
 }
 
-// sendResponse sends the answer before ctx ends. It leaves stream without the
-// deadlines of the HTTP server.
+// sendResponse sends the answer before ctx ends. NewConn takes the deadline away,
+// and those of the HTTP server with it.
 func sendResponse(ctx context.Context, stream net.Conn, response []byte) error {
 	deadline, _ := ctx.Deadline()
-	if err := stream.SetDeadline(deadline); err != nil {
-		return fmt.Errorf("websocket: send answer: %w", err)
+	err := stream.SetDeadline(deadline)
+	if err == nil {
+		_, err = stream.Write(response)
 	}
-	if _, err := stream.Write(response); err != nil {
-		return fmt.Errorf("websocket: send answer: %w", err)
-	}
-	if err := stream.SetDeadline(time.Time{}); err != nil {
+	if err != nil {
 		return fmt.Errorf("websocket: send answer: %w", err)
 	}
 	return nil

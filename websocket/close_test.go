@@ -515,6 +515,53 @@ func TestCloseNowDuringClose(t *testing.T) {
 	})
 }
 
+// TestEndingFromManySides has everything happen at once to a connection that is
+// ended by Close and CloseNow, several times each.
+func TestEndingFromManySides(t *testing.T) {
+	for _, params := range []websocket.Params{quiet(), deflated()} {
+		synctest.Test(t, func(t *testing.T) {
+			for range 20 {
+				client, server := wstest.Pipe(params)
+				var calls sync.WaitGroup
+				for _, c := range []*websocket.Conn{client, server} {
+					calls.Go(func() { readErr(c)() })
+					calls.Go(func() { streamAll(c) })
+					calls.Go(func() {
+						for streamOne(context.Background(), c) == nil {
+						}
+					})
+					calls.Go(func() {
+						for c.Write(context.Background(), websocket.Text, []byte("text")) == nil {
+						}
+					})
+					calls.Go(func() {
+						for {
+							if _, err := c.Ping(context.Background()); err != nil {
+								return
+							}
+						}
+					})
+					for range 3 {
+						calls.Go(func() { closer(c)() })
+						calls.Go(func() { c.CloseNow() })
+					}
+					c.CloseRead()
+				}
+				calls.Wait()
+				for _, c := range []*websocket.Conn{client, server} {
+					var closed *websocket.CloseError
+					if !errors.As(context.Cause(c.Context()), &closed) {
+						t.Errorf("Cause() = %v, want a CloseError", context.Cause(c.Context()))
+					}
+					if err := readOne(c); !errors.Is(err, error(closed)) {
+						t.Errorf("Read() = %v, want %v", err, closed)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestViolationEndsAll sends a frame that breaks the rules and, in one piece with
 // it, others that don't. Of those nothing is processed.
 //

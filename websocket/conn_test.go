@@ -312,8 +312,6 @@ func TestAccessors(t *testing.T) {
 }
 
 // TestReceivedBytes checks that bytes which came with the handshake come first.
-//
-// Checks 6455-33, 6455-59.
 func TestReceivedBytes(t *testing.T) {
 	both := encoded(t, websocket.Client, quiet(), func(c *websocket.Conn) {
 		mustWrite(t, c, websocket.Text, []byte("first"))

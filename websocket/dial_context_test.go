@@ -149,3 +149,41 @@ func TestDialRefusalBodyNeverEnds(t *testing.T) {
 		}
 	})
 }
+
+// A handshake that fails leaves nothing open, wherever it fails.
+//
+// Checks 6455-9.
+func TestDialFailureClosesStream(t *testing.T) {
+	for _, test := range []struct {
+		url, proxy string
+		says       []string
+	}{
+		{"ws://h.test/", "", []string{"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"}},
+		{"ws://h.test/", "", []string{"HTTP/1.1 101 Switching Protocols\r\n\r\n"}},
+		{"ws://h.test/", "", []string{"SSH-2.0-x\r\n\r\n"}},
+		{"ws://h.test/", "", []string{"\n"}},
+		{"wss://h.test/", "", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}},
+		{"ws://h.test/", "http://p.test", []string{"HTTP/1.1 407 No\r\n\r\n"}},
+		{"ws://h.test/", "https://p.test", []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}},
+		{"wss://h.test/", "http://p.test", []string{established, "nonsense"}},
+		{"ws://h.test/", "socks5://p.test", []string{"\x05\xff"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			peer := &silentPeer{says: test.says}
+			opts := &websocket.DialOptions{NetDialContext: peer.dial, Proxy: websocket.NoProxy}
+			if test.proxy != "" {
+				opts.Proxy = func(*url.URL) (*url.URL, error) { return url.Parse(test.proxy) }
+			}
+			start := time.Now()
+			c, _, err := websocket.Dial(t.Context(), test.url, opts)
+			if took := time.Since(start); c != nil || err == nil || took != 0 {
+				t.Errorf("%s, %q, %q: Dial() = %v, %v after %v, want an error at once", test.url, test.proxy, test.says, c, err, took)
+			}
+			for _, s := range peer.streams {
+				if _, err := io.Copy(io.Discard, s); err != nil {
+					t.Errorf("%s, %q, %q: the stream ends with %v, want it closed", test.url, test.proxy, test.says, err)
+				}
+			}
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket"
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
@@ -35,6 +36,9 @@ func (s *scriptedServer) Write(p []byte) (int, error) {
 
 func (s *scriptedServer) Read(p []byte) (int, error) { return s.out.Read(p) }
 func (s *scriptedServer) Close() error               { return nil }
+
+func (s *scriptedServer) SetReadDeadline(time.Time) error  { return nil }
+func (s *scriptedServer) SetWriteDeadline(time.Time) error { return nil }
 
 // Whatever the answer, Dial returns; and a connection only if the answer is that of
 // section 4.2.2. {accept} in the answer stands for the right Sec-WebSocket-Accept.
@@ -65,13 +69,13 @@ func FuzzDial(f *testing.F) {
 				}}, nil
 			},
 		}
-		stream, resp, err := websocket.DialStream(t.Context(), "ws://h.test/", opts)
+		c, resp, err := websocket.Dial(t.Context(), "ws://h.test/", opts)
 		if err != nil {
 			return
 		}
-		stream.Close()
+		c.CloseNow()
 		accepts := resp.Header.Values("Sec-WebSocket-Accept")
-		if resp.StatusCode != 101 || !resp.ProtoAtLeast(1, 1) || !slices.Equal(accepts, []string{handshake.Accept(key)}) ||
+		if resp.StatusCode != http.StatusSwitchingProtocols || !resp.ProtoAtLeast(1, 1) || !slices.Equal(accepts, []string{handshake.Accept(key)}) ||
 			!strings.EqualFold(strings.Join(resp.Header.Values("Upgrade"), ","), "websocket") {
 			t.Errorf("answer %q opened a connection", answer)
 		}

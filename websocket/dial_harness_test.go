@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -182,9 +181,4 @@ func certificateFor(t *testing.T, notAfter time.Time, names ...string) (tls.Cert
 // overTLS wraps connections for answeringOver.
 func overTLS(config *tls.Config) func(net.Conn) net.Conn {
 	return func(c net.Conn) net.Conn { return tls.Server(c, config) }
-}
-
-// port returns that of an address.
-func port(l net.Listener) string {
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }

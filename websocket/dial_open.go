@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,8 +41,9 @@ func (d *dialer) open(ctx context.Context, t *handshake.Target) (*opened, *http.
 // dialError says what was being done when err happened. A context that has ended
 // is the cause of whatever happened then.
 func dialError(ctx context.Context, t *handshake.Target, err error) error {
-	if e, ok := err.(*HandshakeError); ok {
-		return e
+	var answered *HandshakeError
+	if errors.As(err, &answered) {
+		return err
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -122,10 +124,10 @@ func (d *dialer) handshake(stream net.Conn, t *handshake.Target) (*opened, *http
 	if cookies := resp.Cookies(); d.jar != nil && len(cookies) > 0 {
 		d.jar.SetCookies(cookieURL(t), cookies)
 	}
-	agreed, err := client.Check(resp)
-	if err != nil {
+	agreed, refusal := client.Check(resp)
+	if refusal != nil {
 		answer.keepBody(resp)
-		return nil, resp, handshakeError(err)
+		return nil, resp, (*HandshakeError)(refusal)
 	}
 	resp.Body = http.NoBody
 	return &opened{stream, agreed, bytes.Clone(answer.buf)}, resp, nil

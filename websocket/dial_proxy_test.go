@@ -248,11 +248,11 @@ func TestDialHTTPProxyRefuses(t *testing.T) {
 	s := answering(t, acceptAnswer())
 	for answer, status := range map[string]int{
 		"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nbody": 407,
-		"HTTP/1.1 502 Bad Gateway\r\n\r\n":                              502,
-		"HTTP/1.1 101 Switching Protocols\r\n\r\n":                      101,
-		"HTTP/1.1 302 Found\r\nLocation: http://h.test/\r\n\r\n":        302,
-		"nonsense\r\n\r\n":                                              0,
-		"":                                                              -1,
+		"HTTP/1.1 502 Bad Gateway\r\n\r\n":                       502,
+		"HTTP/1.1 101 Switching Protocols\r\n\r\n":               101,
+		"HTTP/1.1 302 Found\r\nLocation: http://h.test/\r\n\r\n": 302,
+		"nonsense\r\n\r\n":                                       0,
+		"":                                                       -1,
 		"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r": -1,
 	} {
 		p := startProxy(t, s.listener.Addr().String(), connectProxy(answer))
@@ -325,7 +325,7 @@ func socksServer(auth bool, reply []byte) func(p *testProxy, client net.Conn) er
 		port := read(2)
 		p.note(fmt.Sprintf("%s%d %d %q %d", login, request[1], request[3], host, int(port[0])<<8|int(port[1])))
 		client.Write(reply)
-		if len(reply) < 2 || reply[1] != 0 {
+		if len(reply) < 10 || reply[1] != 0 {
 			return errors.New("refused")
 		}
 		return nil

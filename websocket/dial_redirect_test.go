@@ -126,7 +126,7 @@ func TestDialRedirectRefused(t *testing.T) {
 		s := answering(t, redirectTo(test.location))
 		_, resp, err := websocket.Dial(soon(t), s.url(), &websocket.DialOptions{MaxRedirects: test.max})
 		var e *websocket.HandshakeError
-		if !errors.As(err, &e) || e.Status != 302 || resp == nil || resp.StatusCode != 302 {
+		if !errors.As(err, &e) || e.Status != 302 || resp == nil || resp.StatusCode != http.StatusFound {
 			t.Errorf("Location %q, MaxRedirects %d: Dial() = %v, want the redirect as a *HandshakeError", test.location, test.max, err)
 		}
 		if got := len(s.seen()); got != test.requests {

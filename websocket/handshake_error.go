@@ -1,7 +1,6 @@
 package websocket
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
@@ -41,16 +40,3 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 // speaks, where the one asked for is not among them (RFC 6455, section 4.4).
 // This package speaks "13" alone.
 func (e *HandshakeError) Versions() []string { return handshake.Versions(e.Header) }
-
-// handshakeError gives an error of package handshake its public type.
-func handshakeError(err error) *HandshakeError {
-	var e *handshake.Error
-	if errors.As(err, &e) {
-		return (*HandshakeError)(e)
-	}
-	var public *HandshakeError
-	if errors.As(err, &public) {
-		return public
-	}
-	return &HandshakeError{Reason: err.Error()}
-}

@@ -19,8 +19,6 @@ func alive(interval, timeout time.Duration) websocket.Params {
 }
 
 // TestKeepAliveSilentPeer checks when a peer is given up that sends nothing.
-//
-// Security 26.
 func TestKeepAliveSilentPeer(t *testing.T) {
 	for _, tc := range []struct {
 		name              string

@@ -74,7 +74,7 @@ var limitCases = []struct {
 // it, to Read and to Reader.
 //
 // Checks 6455-134, 6455-148, 6455-149, 7692-45.
-// Security 3, 4, 27.
+// Security 3, 4.
 func TestDefaultLimits(t *testing.T) {
 	for _, tc := range limitCases {
 		for name, read := range map[string]func(c *websocket.Conn) error{"Read": readOne, "Reader": streamAll} {
@@ -197,7 +197,7 @@ func allocated() uint64 {
 // their limit allows, and send a little of it. Memory follows what was sent.
 //
 // Checks 6455-148.
-// Security 1, 2.
+// Security 2.
 func TestDeclaredLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := masked(frame.Binary)

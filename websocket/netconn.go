@@ -21,7 +21,7 @@ import (
 // when the deadline is moved. Close is c.Close(CloseNormal, ""). When ctx ends,
 // the connection is closed with CloseNow.
 func NetConn(ctx context.Context, c *Conn, typ MessageType) net.Conn {
-	n := &netConn{c: c, typ: typ}
+	n := &netConn{c: c, typ: typ, reading: newLock()}
 	n.read.expired = make(chan struct{})
 	n.write.expired = make(chan struct{})
 	n.stop = context.AfterFunc(ctx, func() { _ = c.CloseNow() })
@@ -35,14 +35,16 @@ type netConn struct {
 
 	read, write deadline
 
-	reading sync.Mutex
+	reading lock
 	message io.Reader // guarded by reading; nil between messages
 }
 
 func (n *netConn) Read(p []byte) (int, error) {
-	n.reading.Lock()
-	defer n.reading.Unlock()
 	ctx := n.read.context()
+	if err := n.c.acquire(ctx, n.reading); err != nil {
+		return 0, netError(err)
+	}
+	defer n.reading.release()
 	for {
 		if n.message == nil {
 			if err := n.open(ctx); err != nil {

@@ -1,6 +1,7 @@
 package websocket_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -204,7 +205,7 @@ func TestNetConnConcurrent(t *testing.T) {
 				wg.Go(func() {
 					p := make([]byte, 10*i+1)
 					for {
-						c.SetReadDeadline(time.Now().Add(time.Duration(i) * time.Millisecond))
+						c.SetReadDeadline(time.Now().Add(time.Duration(i+1) * time.Millisecond))
 						if _, err := c.Read(p); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 							return
 						}
@@ -212,7 +213,7 @@ func TestNetConnConcurrent(t *testing.T) {
 				})
 				wg.Go(func() {
 					for {
-						c.SetWriteDeadline(time.Now().Add(time.Duration(i) * time.Millisecond))
+						c.SetWriteDeadline(time.Now().Add(time.Duration(i+1) * time.Millisecond))
 						if _, err := c.Write(make([]byte, 1000)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 							return
 						}
@@ -327,18 +328,27 @@ func TestNetConnCarriesHTTP(t *testing.T) {
 	srv := &http.Server{
 		ReadTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(w, r.Body)
+			body, _ := io.ReadAll(r.Body)
+			w.Write(body)
 		}),
 	}
 	served := async(func() error { return srv.Serve(l) })
-	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return a, nil }}
+	defer func() {
+		srv.Close()
+		a.Close()
+		<-served
+	}()
+	answers := bufio.NewReader(a)
 	for range 10 {
 		body := strings.Repeat("strand ", 10_000)
 		req, err := http.NewRequestWithContext(soon(t), http.MethodPost, "http://tunnel/", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := transport.RoundTrip(req)
+		if err := req.Write(a); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,9 +358,6 @@ func TestNetConnCarriesHTTP(t *testing.T) {
 			t.Fatalf("answer = %s, %v, want the request's body", short(got), err)
 		}
 	}
-	transport.CloseIdleConnections()
-	srv.Close()
-	<-served
 }
 
 // A oneListener accepts one connection.

@@ -163,7 +163,6 @@ func TestPongPayloads(t *testing.T) {
 // ping. They do not pile up.
 //
 // Checks 6455-105, 6455-106, 6455-109.
-// Security 27.
 func TestPingsWhileWriteIsBlocked(t *testing.T) {
 	for _, n := range networks {
 		t.Run(n.name, func(t *testing.T) {
@@ -222,8 +221,6 @@ func (p prefixed) Read(b []byte) (int, error) { return p.r.Read(b) }
 
 // TestPingsWithoutReading floods a connection that has nothing to write. It stops
 // answering when the way back is full, and goes on reading.
-//
-// Security 27.
 func TestPingsWithoutReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := rude(t, websocket.Server, quiet())

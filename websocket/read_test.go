@@ -47,7 +47,7 @@ func sendMessages(t *testing.T, c *websocket.Conn) {
 // TestReadResumes gives up Read after every few bytes of messages. Nothing of
 // them may be lost, over any kind of stream.
 //
-// Checks 6455-88, 6455-91, 6455-111, 6455-116.
+// Checks 6455-88, 6455-91, 6455-116.
 func TestReadResumes(t *testing.T) {
 	for _, n := range networks {
 		for name, params := range map[string]websocket.Params{"plain": quiet(), "deflate": deflated()} {

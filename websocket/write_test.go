@@ -121,7 +121,7 @@ func TestWriteContext(t *testing.T) {
 
 // TestWriteRefusals checks what is refused before anything is sent.
 //
-// Checks 6455-111, 6455-138.
+// Checks 6455-111.
 func TestWriteRefusals(t *testing.T) {
 	for _, params := range []websocket.Params{quiet(), deflated()} {
 		synctest.Test(t, func(t *testing.T) {

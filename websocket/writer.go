@@ -128,6 +128,8 @@ func (w *messageWriter) abandon() {
 	if !w.begun {
 		return
 	}
-	c.startClose(&CloseError{Code: CloseInternalError, Reason: "message given up", Err: w.err})
+	// Other calls get this error too. It does not wrap w.err, for their contexts have
+	// not ended, and their messages are not being finished.
+	c.startClose(&CloseError{Code: CloseInternalError, Reason: "message given up", Err: errors.New(w.err.Error())})
 	c.spawn(func() { c.awaitPeer(c.closeTimer()) })
 }

@@ -226,7 +226,11 @@ func TestWriterAbandoned(t *testing.T) {
 				if closeErr := w.Close(); closeErr == nil || err != nil && !errors.Is(closeErr, err) {
 					t.Errorf("Close() = %v, want the error of Write, %v", closeErr, err)
 				}
-				wantClosed(t, "waiting Write()", <-waits, websocket.CloseInternalError)
+				err = <-waits
+				wantClosed(t, "waiting Write()", err, websocket.CloseInternalError)
+				if errors.Is(err, context.Canceled) || errors.Is(err, websocket.ErrUnfinishedWrite) {
+					t.Errorf("waiting Write() = %v, want it not to wrap what ended the other message", err)
+				}
 				_, _, err = server.Read(t.Context())
 				if closed := wantClosed(t, "peer's Read()", err, websocket.CloseInternalError); !closed.Remote {
 					t.Errorf("peer's Read() = %v, want it closed by remote", closed)

@@ -43,7 +43,7 @@ class Peer:
         self.accepted = asyncio.Queue()
         self.shutting = None
 
-    async def dial(self, url, subprotocols=None, compress=None, headers=None):
+    async def dial(self, url, subprotocols=None, compress=None):
         # Not an empty list: that would send an empty header, which no grammar allows.
         extensions = None
         if compress is not None:
@@ -55,7 +55,6 @@ class Peer:
             url,
             subprotocols=subprotocols or None,
             extensions=extensions,
-            additional_headers=headers,
             proxy=None,
             **OPTIONS,
         )

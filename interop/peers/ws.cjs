@@ -29,7 +29,7 @@ function watch(s) {
   s.ended = new Promise((resolve) => {
     s.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
   });
-  s.on("error", (err) => (s.failure = err));
+  s.failed = new Promise((resolve) => s.on("error", resolve));
   s.on("message", (data, binary) => s.messages.put({ binary, data: data.toString("base64") }));
   s.on("ping", (data) => s.pings.put(data.toString()));
   s.on("pong", (data) => s.pongs.put(data.toString()));
@@ -47,13 +47,23 @@ function queue() {
 
 const sent = (send) => new Promise((resolve, reject) => send((err) => (err ? reject(err) : resolve())));
 
+// unlessEnded waits for something that the connection brings.
+async function unlessEnded(wanted) {
+  const got = await Promise.race([
+    wanted,
+    socket.failed,
+    socket.ended.then(({ code, reason }) => new Error(`the connection ended with ${code} ${reason}`)),
+  ]);
+  if (got instanceof Error) throw got;
+  return got;
+}
+
 const commands = {
-  async dial({ url, subprotocols, compress, headers }) {
-    socket = watch(new WebSocket(url, subprotocols ?? [], { perMessageDeflate: compression(compress), headers }));
+  async dial({ url, subprotocols, compress }) {
+    socket = watch(new WebSocket(url, subprotocols ?? [], { perMessageDeflate: compression(compress) }));
     let answer;
     socket.on("upgrade", (response) => (answer = response.headers));
-    const end = await Promise.race([once(socket, "open").then(() => null), socket.ended]);
-    if (end) throw socket.failure ?? new Error("closed with " + end.code);
+    await unlessEnded(new Promise((resolve) => socket.on("open", resolve)));
     return { extensions: answer["sec-websocket-extensions"] ?? "", subprotocol: socket.protocol };
   },
 
@@ -84,14 +94,14 @@ const commands = {
     }
   },
 
-  receive: () => socket.messages.take(),
+  receive: () => unlessEnded(socket.messages.take()),
 
   async ping({ data }) {
     await sent((done) => socket.ping(data, undefined, done));
-    return { data: await socket.pongs.take() };
+    return { data: await unlessEnded(socket.pongs.take()) };
   },
 
-  pinged: () => socket.pings.take(),
+  pinged: () => unlessEnded(socket.pings.take()),
 
   pong: ({ data }) => sent((done) => socket.pong(data, undefined, done)),
 

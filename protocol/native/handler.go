@@ -97,26 +97,8 @@ func New(config Config) (*Handler, error) {
 		OriginPatterns: config.Origins,
 		Limits:         websocket.Limits{MaxMessageSize: int64(config.MaxData) + maxEnvelope},
 	}}
-	return h, h.checkOrigins()
+	return h, h.accept.Check()
 }
-
-// checkOrigins has the library judge the patterns before a client comes: a request
-// that is no handshake is answered with status 500 only where the options are wrong.
-func (h *Handler) checkOrigins() error {
-	_, err := websocket.Accept(discard{}, &http.Request{Method: http.MethodGet}, &h.accept)
-	e, ok := errors.AsType[*websocket.HandshakeError](err)
-	if ok && e.Status == http.StatusInternalServerError {
-		return e.Err
-	}
-	return nil
-}
-
-// discard is a ResponseWriter whose answer nobody reads.
-type discard struct{}
-
-func (discard) Header() http.Header         { return http.Header{} }
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) WriteHeader(int)             {}
 
 // ServeHTTP makes a connection of the request and serves it until it ends.
 //

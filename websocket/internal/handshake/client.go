@@ -34,8 +34,8 @@ func (c *Client) Request(t *Target, host string, extra http.Header) []byte {
 }
 
 // Check compares the answer with RFC 6455, section 4.1. Every departure is an
-// *Error, a status other than 101 included.
-func (c *Client) Check(resp *http.Response) (*Agreement, error) {
+// error, a status other than 101 included.
+func (c *Client) Check(resp *http.Response) (*Agreement, *Error) {
 	a, err := c.check(resp)
 	if err != nil {
 		err.Status, err.Header = resp.StatusCode, resp.Header

@@ -101,8 +101,8 @@ func (p OriginPattern) matchesHost(host string) bool {
 	if !p.wildcard {
 		return host == p.host
 	}
-	label, parent, ok := strings.Cut(host, ".")
-	return ok && label != "" && parent == p.host
+	_, parent, ok := strings.Cut(host, ".") // no label is empty
+	return ok && parent == p.host
 }
 
 // isWebScheme reports whether pages of the scheme belong to a server that is

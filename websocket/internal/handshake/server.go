@@ -29,8 +29,8 @@ type Agreement struct {
 const version = "13"
 
 // Check compares the request with RFC 6455, section 4.2.1, and decides what to
-// agree on (section 4.2.2). A request that is refused gets an *Error.
-func (s *Server) Check(r *http.Request) (*Agreement, error) {
+// agree on (section 4.2.2). The error says how to refuse the request.
+func (s *Server) Check(r *http.Request) (*Agreement, *Error) {
 	for _, check := range []func(*http.Request) *Error{checkRequestLine, checkUpgrade, checkMessage, checkVersion} {
 		if err := check(r); err != nil {
 			return nil, err
@@ -102,7 +102,7 @@ func checkMessage(r *http.Request) *Error {
 	if err := CheckHost(r.Host); err != nil {
 		return badRequestf("4.2.1", "Host: %v", err)
 	}
-	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	if r.ContentLength != 0 { // -1 with a Transfer-Encoding
 		return badRequestf("4.2.1", "the request has a body")
 	}
 	return nil

@@ -108,7 +108,7 @@ func TestAccept(t *testing.T) {
 // RFC 6455, sections 4.1 and 4.2.2: tokens, all different, over any lines; the
 // client's order decides.
 //
-// Checks 6455-22, 6455-51, 6455-52, 6455-66.
+// Checks 6455-51, 6455-66.
 func TestSubprotocols(t *testing.T) {
 	for _, test := range []struct {
 		lines  []string

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// write puts a configuration into a file and returns its name.
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "rw.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestLoad(t *testing.T) {
+	defaults := Config{Listen: "127.0.0.1:8000", DrainTimeout: 10 * time.Second, MaxData: 64 << 10}
+	with := func(change func(*Config)) Config {
+		c := defaults
+		change(&c)
+		return c
+	}
+	for _, c := range []struct {
+		name  string
+		file  string
+		env   []string
+		flags map[string]string
+		want  Config
+	}{
+		{"nothing", "", nil, nil, defaults},
+		{"an empty file", "# only a comment\n", nil, nil, defaults},
+		{"an empty document", "---\n", nil, nil, defaults},
+		{
+			"every key", `
+listen: "[::1]:0"
+dev: true
+insecure_public: false
+origins:
+  - https://a.example
+  - "*.b.example:8443"
+hosts: [chat.example]
+drain_timeout: 1m30s
+log:
+  level: debug
+  format: json
+limits: {data: 1, queue: 2048, subscriptions: 3}
+`, nil, nil,
+			Config{
+				Listen: "[::1]:0", Dev: true, Origins: []string{"https://a.example", "*.b.example:8443"},
+				Hosts: []string{"chat.example"}, DrainTimeout: 90 * time.Second, LogLevel: slog.LevelDebug, LogFormat: "json",
+				MaxData: 1, MaxQueue: 2048, MaxSubscriptions: 3,
+			},
+		},
+		{
+			"the environment over the file", "dev: true\nlimits:\n  data: 5\n  queue: 5000\n",
+			[]string{"ROPEWALK_DEV=false", "ROPEWALK_LIMITS_DATA=6", "PATH=/bin"},
+			nil,
+			with(func(c *Config) { c.MaxData, c.MaxQueue = 6, 5000 }),
+		},
+		{
+			"flags over both", "limits: {data: 5}\norigins: [a.example]\n",
+			[]string{"ROPEWALK_LIMITS_DATA=6", "ROPEWALK_ORIGINS=b.example"},
+			map[string]string{"limits.data": "7", "origins": "c.example,d.example"},
+			with(func(c *Config) { c.MaxData, c.Origins = 7, []string{"c.example", "d.example"} }),
+		},
+		{
+			"a public address that is wanted", "listen: 0.0.0.0:80\ninsecure_public: true\n", nil, nil,
+			with(func(c *Config) { c.Listen, c.InsecurePublic = "0.0.0.0:80", true }),
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from := Sources{Env: c.env, Flags: c.flags}
+			if c.file != "" {
+				from.File = write(t, c.file)
+			}
+			got, warnings, err := Load(from)
+			if err != nil || len(warnings) > 0 || !reflect.DeepEqual(got, c.want) {
+				t.Errorf("Load = %+v, %q, %v, want %+v", got, warnings, err, c.want)
+			}
+		})
+	}
+}
+
+// A mistake is one line: where it stands, what it is, what is allowed instead.
+func TestLoadRefuses(t *testing.T) {
+	for _, c := range []struct {
+		file  string
+		env   []string
+		flags map[string]string
+		want  string // FILE stands for the name of the file
+	}{
+		{file: "dev: true\ndrain_timeout: soon\n", want: `FILE:2: drain_timeout: "soon" is not allowed, want a duration from 1ms to 1h such as 10s`},
+		{file: "listen: 8000\n", want: `FILE:1: listen: "8000" is not allowed, want host:port such as 127.0.0.1:8000`},
+		{file: "listen: 127.0.0.1:99999\n", want: `FILE:1: listen: "127.0.0.1:99999" is not allowed, want host:port`},
+		{file: "dev: yes\n", want: `FILE:1: dev: "yes" is not allowed, want true or false`},
+		{file: "dev: [true, true]\n", want: `FILE:1: dev: "true,true" is not allowed, want true or false`},
+		{file: "dev:\n", want: `FILE:1: dev: a value of the kind null, want a plain value`},
+		{file: "limits:\n  data: 0\n", want: `FILE:2: limits.data: "0" is not allowed, want a whole number from 1 to 16777216`},
+		{file: "limits:\n\n  queue: 1e9\n", want: `FILE:3: limits.queue: "1e9" is not allowed, want a whole number from 1024 to`},
+		{file: "log: {level: loud}\n", want: `FILE:1: log.level: "loud" is not allowed, want debug, info, warn or error`},
+		{file: "log: {format: xml}\n", want: `FILE:1: log.format: "xml" is not allowed, want text or json`},
+		{file: "hosts: [a.example:80]\n", want: `FILE:1: hosts: "a.example:80" is not allowed, want a list of host names without port`},
+		{file: "origins:\n  - {a: b}\n", want: `FILE:2: origins: a value of the kind mapping`},
+		{file: "listne: x\n", want: `FILE:1: "listne": unknown key, the keys are listen, dev, insecure_public, origins,`},
+		{file: "dev: true\nlimits:\n  dato: 1\n", want: `FILE:3: "limits.dato": unknown key`},
+		{file: "dev: {a: 1}\n", want: `FILE:1: dev: a value of the kind mapping, want a plain value`},
+		{file: "- a\n", want: `FILE:1: a value of the kind sequence, want keys with values`},
+		{file: "dev: true\ndev: false\n", want: `FILE:2: `},
+		{file: "dev: [\n", want: `FILE:1: `},
+		{file: "dev: true\n---\ndev: false\n", want: `FILE:3: more than one document`},
+		{file: "dev: &a true\n", want: `FILE:1: dev: a value of the kind anchor, want a plain value`},
+		{file: "dev: \"\\x1b[2J\"\n", want: `FILE:1: dev: "\x1b[2J" is not allowed`},
+		{env: []string{"ROPEWALK_LIMITS_SUBSCRIPTIONS=-1"}, want: `ROPEWALK_LIMITS_SUBSCRIPTIONS: limits.subscriptions: "-1" is not allowed, want a whole number from 1 to 1000000`},
+		{env: []string{"ROPEWALK_ORIGINS=a,,b"}, want: `ROPEWALK_ORIGINS: origins: "a,,b" is not allowed`},
+		{flags: map[string]string{"drain_timeout": "-1s"}, want: `--drain-timeout: drain_timeout: "-1s" is not allowed`},
+		{flags: map[string]string{"listen": "0.0.0.0:8000"}, want: `--listen: listen: "0.0.0.0:8000" is reachable from other machines, and this server does not ask clients who they are;`},
+		{file: "listen: :8000\n", want: `FILE:1: listen: ":8000" is reachable from other machines`},
+		{env: []string{"ROPEWALK_LISTEN=no.such.host.invalid:1"}, want: `ROPEWALK_LISTEN: listen: "no.such.host.invalid:1" is not an address to listen on`},
+	} {
+		from := Sources{Env: c.env, Flags: c.flags}
+		if c.file != "" {
+			from.File = write(t, c.file)
+		}
+		_, _, err := Load(from)
+		if err == nil {
+			t.Errorf("Load(%q, %q, %q) = nil, want %q", c.file, c.env, c.flags, c.want)
+			continue
+		}
+		got := err.Error()
+		if from.File != "" {
+			got = strings.ReplaceAll(got, from.File, "FILE")
+		}
+		if !strings.HasPrefix(got, c.want) || strings.ContainsAny(got, "\n\x1b") {
+			t.Errorf("Load(%q, %q, %q) = %q, want %q", c.file, c.env, c.flags, got, c.want)
+		}
+	}
+}
+
+func TestLoadFile(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.yaml")
+	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Join(dir, "none.yaml"), dir, large} {
+		if _, _, err := Load(Sources{File: name}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("Load(%s) = %v, want an error with the name", name, err)
+		}
+	}
+}
+
+// A variable that is no setting is only warned of: platforms set some that are
+// named after services.
+func TestUnknownVariable(t *testing.T) {
+	_, warnings, err := Load(Sources{Env: []string{"ROPEWALK_SERVICE_HOST=10.0.0.1", "ROPEWALK_\x1b=1"}})
+	if err != nil || len(warnings) != 2 || strings.Contains(strings.Join(warnings, ""), "\x1b") {
+		t.Errorf("Load = %q, %v, want two warnings", warnings, err)
+	}
+}
+
+// Every setting has a distinct name everywhere and a default that is allowed.
+func TestSettings(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range Settings() {
+		for _, name := range []string{s.Key, s.Env(), "--" + s.Flag()} {
+			if seen[name] {
+				t.Errorf("the name %s is used twice", name)
+			}
+			seen[name] = true
+		}
+		if s.Usage == "" || s.Allowed == "" {
+			t.Errorf("%s has no usage or does not say what is allowed", s.Key)
+		}
+		var c Config
+		if s.Default == "" && s.List {
+			continue
+		}
+		if err := s.set(&c, []string{s.Default}); err != nil {
+			t.Errorf("the default %q of %s is not allowed", s.Default, s.Key)
+		}
+	}
+}
