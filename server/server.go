@@ -177,7 +177,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 		s.drain()
-		<-failed
+		_ = <-failed // http.ErrServerClosed
 		return nil
 	}
 }

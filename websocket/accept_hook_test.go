@@ -1,5 +1,15 @@
 package websocket_test
 
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/seed-15847954/ropewalk/websocket"
+)
+
 // RFC 6455, section 4.2.2: a hook may refuse with any status and header, abort, or
 // add to the answer.
 //

@@ -1,5 +1,21 @@
 package websocket_test
 
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket"
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+	"github.com/seed-15847954/ropewalk/websocket/wstest"
+)
+
 // A body that is announced and never sent does not hold the connection.
 //
 // Security 5.

@@ -1,5 +1,24 @@
 package websocket_test
 
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/websocket"
+	"github.com/seed-15847954/ropewalk/websocket/frame"
+	"github.com/seed-15847954/ropewalk/websocket/wstest"
+)
+
 // RFC 6455, section 4.1: the answers that open a connection.
 //
 // Checks 6455-27, 6455-28, 6455-29, 6455-31, 6455-64, 6455-67.
