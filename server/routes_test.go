@@ -281,7 +281,7 @@ func TestHostsInPublic(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		srv.http.Handler.ServeHTTP(w, httptest.NewRequest("GET", "http://other.example/health", nil))
+		srv.http.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://other.example/health", nil))
 		if w.Code != c.want {
 			t.Errorf("hosts %q: Host other.example = %d, want %d", c.hosts, w.Code, c.want)
 		}
@@ -341,7 +341,7 @@ func TestRefusedUpgradeEnds(t *testing.T) {
 				t.Fatalf("GET %s with Upgrade: %v", path, err)
 			}
 			_, _ = io.Copy(io.Discard, resp.Body)
-			if next, err := http.ReadResponse(answers, nil); resp.StatusCode == 101 || err == nil {
+			if next, err := http.ReadResponse(answers, nil); resp.StatusCode == http.StatusSwitchingProtocols || err == nil {
 				t.Errorf("GET %s with Upgrade, Host %s = %d, then %v, want a refusal and the end", path, host, resp.StatusCode, next)
 			}
 			conn.Close()

@@ -177,7 +177,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 		s.drain()
-		_ = <-failed // http.ErrServerClosed
+		<-failed // http.ErrServerClosed
 		return nil
 	}
 }

@@ -72,8 +72,11 @@ func TestNetConnEnds(t *testing.T) {
 		code websocket.CloseCode
 		eof  bool
 	}{
-		{websocket.CloseNormal, true}, {websocket.CloseGoingAway, true},
-		{websocket.CloseNoStatus, false}, {websocket.CloseInternalError, false}, {4001, false},
+		{websocket.CloseNormal, true},
+		{websocket.CloseGoingAway, true},
+		{websocket.CloseNoStatus, false},
+		{websocket.CloseInternalError, false},
+		{4001, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := pipe(t, quiet())

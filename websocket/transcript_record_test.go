@@ -1,6 +1,7 @@
 package websocket_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -195,7 +196,7 @@ func payload(t *testing.T, s string) []byte {
 // show writes p as it stands in a transcript: quoted if all of it can be printed,
 // and short if it is one byte many times.
 func show(p []byte) string {
-	if len(p) >= 16 && strings.Count(string(p), string(p[:1])) == len(p) {
+	if len(p) >= 16 && bytes.Count(p, p[:1]) == len(p) {
 		return fmt.Sprintf("%s*%d", show(p[:1]), len(p))
 	}
 	if !utf8.Valid(p) || strings.ContainsFunc(string(p), func(r rune) bool { return !unicode.IsPrint(r) }) {

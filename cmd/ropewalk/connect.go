@@ -79,8 +79,11 @@ func (c *connection) run(ctx context.Context, t terminal) error {
 	console.event("connected" + agreed(conn))
 	received := make(chan error, 1)
 	go func() { received <- receive(ctx, conn, console) }()
-	sent := make(chan error, 1)
-	go func() { sent <- send(ctx, conn, console) }()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_ = send(ctx, conn, console) // how the connection ended, the receiver is told
+	}()
 	select {
 	case err = <-received:
 	case <-sent:

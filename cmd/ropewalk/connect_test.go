@@ -120,9 +120,8 @@ func TestConnectEscapes(t *testing.T) {
 }
 
 func TestConnectShowsPings(t *testing.T) {
-	url := serveOnce(t, &websocket.AcceptOptions{}, func(ctx context.Context, conn *websocket.Conn) {
-		ctx = conn.CloseRead()
-		_, _ = conn.Ping(ctx)
+	url := serveOnce(t, &websocket.AcceptOptions{}, func(_ context.Context, conn *websocket.Conn) {
+		_, _ = conn.Ping(conn.CloseRead())
 		_ = conn.Close(websocket.CloseNormal, "")
 	})
 	if _, out, _ := connectTo(t, "", url); !strings.Contains(out, "* ping ") {

@@ -75,8 +75,13 @@ func TestReadBadMessages(t *testing.T) {
 			message string
 			want    any
 		}{
-			{"", &syntax}, {"{", &syntax}, {"{} {}", &syntax}, {"rope", &syntax},
-			{`{"offset":"x"}`, &typed}, {`[]`, &typed}, {`{"offset":1e400}`, &typed},
+			{"", &syntax},
+			{"{", &syntax},
+			{"{} {}", &syntax},
+			{"rope", &syntax},
+			{`{"offset":"x"}`, &typed},
+			{`[]`, &typed},
+			{`{"offset":1e400}`, &typed},
 		} {
 			if err := client.Write(t.Context(), websocket.Text, []byte(tc.message)); err != nil {
 				t.Fatal(err)

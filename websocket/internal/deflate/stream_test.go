@@ -136,7 +136,6 @@ func TestStreamHistory(t *testing.T) {
 				t.Fatalf("seed %d, message %d: second part = %d bytes, %v, want %d", seed, i, len(got), err, len(p)-half)
 			}
 			s.Close()
-			s = nil
 			if got, err = d.Append(nil, c.Append(nil, p), -1, -1); err != nil || !bytes.Equal(got, p) {
 				t.Fatalf("seed %d, message %d: Append = %d bytes, %v, want %d", seed, i, len(got), err, len(p))
 			}

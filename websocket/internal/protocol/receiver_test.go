@@ -171,7 +171,7 @@ func allowed(server, deflate, inMessage, masked bool, first byte, length int) bo
 	switch {
 	case masked != server: // 5.1
 		return false
-	case rsv != 0 && !(deflate && data && rsv == 0x40): // 5.2; RFC 7692, 6
+	case rsv != 0 && (!deflate || !data || rsv != 0x40): // 5.2; RFC 7692, 6
 		return false
 	case opcode >= 3 && opcode <= 7 || opcode >= 11: // 5.2
 		return false
