@@ -1,6 +1,6 @@
 lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run build test check race fuzz bench interop generate
+.PHONY: run build test check race fuzz interop autobahn bench generate
 .DEFAULT_GOAL := build
 
 run: ## serve on 127.0.0.1:8000, for trying things out
@@ -23,6 +23,9 @@ fuzz: ## only the fuzz targets, FUZZTIME (20s) each
 
 interop: ## only the tests against browsers, other libraries and proxies
 	go run ./scripts/test interop
+
+autobahn: ## the public conformance suite in both roles; needs Python 2.7, takes 10 minutes
+	interop/autobahn/run
 
 bench: ## this library beside its peers
 	go run ./bench/cmd/bench

@@ -2,6 +2,12 @@ module github.com/seed-15847954/ropewalk
 
 go 1.26.0
 
+// What npm and pip put there is not ours to build.
+ignore (
+	./build
+	./interop/node_modules
+)
+
 require (
 	github.com/goccy/go-yaml v1.19.2
 	github.com/knadh/koanf/v2 v2.4.1

@@ -54,6 +54,9 @@ func (c *Conn) startKeepAlive(opts KeepAlive) {
 func (k *keepalive) alive(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.pinged.IsZero() && !k.stopped {
+		k.timer.Reset(k.interval) // it was set for the answer, which may be due much later
+	}
 	k.heard, k.pinged, k.waiting, k.watched = now, time.Time{}, time.Time{}, 0
 }
 

@@ -219,3 +219,25 @@ func TestKeepAlivePeerDoesNotRead(t *testing.T) {
 		wantClosed(t, "Write()", <-wrote, websocket.CloseAbnormal)
 	})
 }
+
+// TestKeepAliveIntervalShorterThanTimeout checks that a Ping is due Interval after
+// the last sign of life, however long Timeout is.
+func TestKeepAliveIntervalShorterThanTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := wstest.Streams()
+		pings := 0
+		client := websocket.NewConn(a, websocket.Client, websocket.Params{OnPing: func([]byte) { pings++ }})
+		server := websocket.NewConn(b, websocket.Server, websocket.Params{
+			KeepAlive: websocket.KeepAlive{Interval: time.Second}, // Timeout: 30 s
+		})
+		go client.Read(t.Context())
+		go server.Read(t.Context())
+		<-time.After(10500 * time.Millisecond)
+		synctest.Wait()
+		if pings != 10 {
+			t.Errorf("pings in 10.5 s at an interval of 1 s = %d, want 10", pings)
+		}
+		client.CloseNow()
+		server.CloseNow()
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -184,12 +185,13 @@ func TestPingsWhileWriteIsBlocked(t *testing.T) {
 				t.Fatalf("Receive() = %v, %v, want the message", h.Opcode, err)
 			}
 			pongs := 0
-			for last := ""; last != fmt.Sprint(pings-1); pongs++ {
+			for last := -1; last != pings-1; pongs++ {
 				h, p, err := peer.Receive()
-				if err != nil || h.Opcode != frame.Pong {
-					t.Fatalf("Receive() = %v, %v, want a pong", h.Opcode, err)
+				number, notNumber := strconv.Atoi(string(p))
+				if err != nil || h.Opcode != frame.Pong || notNumber != nil || number <= last {
+					t.Fatalf("Receive() = %v %q, %v, want the pong of a ping behind %d", h.Opcode, p, err, last)
 				}
-				last = string(p)
+				last = number
 			}
 			if err := <-wrote; err != nil {
 				t.Errorf("Write() = %v, want nil", err)

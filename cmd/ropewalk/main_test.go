@@ -80,3 +80,15 @@ func TestStaticBuild(t *testing.T) {
 		t.Errorf("the program names the directory %s it was built in", here)
 	}
 }
+
+// runProgram runs the program to its end.
+func runProgram(t *testing.T, args ...string) (code int, out, complaints string) {
+	t.Helper()
+	var o, e strings.Builder
+	cmd := exec.Command(program(t), args...)
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}

@@ -52,7 +52,7 @@ type answer struct {
 func checkURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return usagef("%q is not a URL", raw)
+		return usagef("--url is not a URL") // who could say where a password stands in it?
 	}
 	if u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
 		return usagef("%q is not a ws:// or wss:// URL", u.Redacted())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -47,6 +48,9 @@ func pubData(arg string, stdin io.Reader) (json.RawMessage, error) {
 		if text, err = io.ReadAll(io.LimitReader(stdin, maxStdin)); err != nil {
 			return nil, fmt.Errorf("read stdin: %w", err)
 		}
+	}
+	if !utf8.Valid(text) {
+		return nil, usagef("DATA is not UTF-8")
 	}
 	if json.Valid(text) {
 		return text, nil

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/spf13/cobra"
 )
@@ -75,6 +78,23 @@ func (s *subscriber) show(p publication) error {
 		fmt.Fprintf(s.notes, "%s: publications are missing before offset %d\n", printable([]byte(p.Channel)), p.Offset)
 	}
 	s.last[p.Channel] = p.position
-	_, err := fmt.Fprintln(s.out, printable(p.text))
+	_, err := fmt.Fprintln(s.out, printableJSON(p.text))
 	return err
+}
+
+// printableJSON makes compact JSON safe to show without changing what it means:
+// what a terminal may take for more than text can stand in its strings alone,
+// where it is escaped.
+func printableJSON(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
