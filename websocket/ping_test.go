@@ -196,6 +196,8 @@ func TestPingsWhileWriteIsBlocked(t *testing.T) {
 			if err := <-wrote; err != nil {
 				t.Errorf("Write() = %v, want nil", err)
 			}
+			mustWrite(t, conn, websocket.Text, []byte("end"))
+			wantFrames(t, peer, `text fin=true rsv=0x0 "end"`)
 			if pongs > 100 {
 				t.Errorf("%d pongs came, want those of the last pings", pongs)
 			}
