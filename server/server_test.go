@@ -235,16 +235,11 @@ func checkOwn(t *testing.T, a peer, begin, last position) {
 	}
 }
 
-// Health tells load balancers when the server is about to end.
 func TestHealth(t *testing.T) {
 	s := start(t, Config{})
 	resp, body := s.do("GET", "/health", "")
 	if resp.StatusCode != http.StatusOK || body != "{\"status\":\"ok\"}\n" || resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("GET /health = %d %q %v, want 200 ok, not to be stored", resp.StatusCode, body, resp.Header)
-	}
-	s.draining.Store(true)
-	if resp, body := s.do("GET", "/health", ""); resp.StatusCode != http.StatusServiceUnavailable || body != "{\"status\":\"draining\"}\n" {
-		t.Errorf("GET /health while draining = %d %q, want 503 draining", resp.StatusCode, body)
 	}
 }
 

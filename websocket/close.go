@@ -52,7 +52,8 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 
 // CloseNow ends the connection without a closing handshake. If one has been
 // completed, or the connection has failed and the peer was told, it leaves the
-// last second of waiting for the peer's side to the connection. It does nothing
+// wait for the end of the peer's side to the connection: a second, or on a client
+// that waits for its server at most CloseTimeout. It does nothing
 // to a connection that has ended, and always returns nil.
 func (c *Conn) CloseNow() error {
 	if c.lingering.Load() {

@@ -134,8 +134,8 @@ func (c *Conn) whole(ctx context.Context, ev protocol.Event, buf []byte, start i
 	return MessageType(ev.Type), buf, nil
 }
 
-// CloseRead reads and discards all messages in a goroutine of the connection,
-// for an application that only sends. The returned context is cancelled when the
+// CloseRead has a goroutine of the connection read, for an application that only
+// sends. The returned context is cancelled when the
 // connection ends. A message that comes is a breach of what the application
 // expects: it closes the connection with ClosePolicyViolation.
 func (c *Conn) CloseRead() context.Context {

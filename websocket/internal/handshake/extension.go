@@ -32,10 +32,9 @@ var errExtensionSyntax = errors.New("malformed Sec-WebSocket-Extensions")
 // list (RFC 6455, section 9.1). It takes time linear in their size.
 //
 // The grammar is that of RFC 2616: an element of a list may be empty but not
-// all, and white space may stand around every separator. A header without any
-// value, which clients send that have nothing to offer, counts as absent.
+// all, and white space may stand around every separator.
 func ParseExtensions(lines []string) ([]Extension, error) {
-	if strings.Trim(strings.Join(lines, ""), " \t") == "" {
+	if len(lines) == 0 {
 		return nil, nil
 	}
 	var all []Extension

@@ -3,6 +3,7 @@ package handshake
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
 )
@@ -42,7 +43,11 @@ func (s *Server) Check(r *http.Request) (*Agreement, *Error) {
 	}
 	// 9.1: what breaks the grammar fails the handshake, whether or not an
 	// extension would be used.
-	offers, err := ParseExtensions(r.Header.Values("Sec-WebSocket-Extensions"))
+	lines := r.Header.Values("Sec-WebSocket-Extensions")
+	if strings.Trim(strings.Join(lines, ""), " \t") == "" {
+		lines = nil // so some clients say that they have nothing to offer
+	}
+	offers, err := ParseExtensions(lines)
 	if err != nil {
 		return nil, badRequestf("9.1", "%v", err)
 	}
