@@ -133,32 +133,6 @@ func TestDrainFinishesRequests(t *testing.T) {
 	})
 }
 
-// Whoever asks during the end is told of it.
-func TestHealthDuringDrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := startBubble(t, Config{})
-		conn := b.dial()
-		if _, err := io.WriteString(conn, "GET /health HT"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		b.stop()
-		synctest.Wait()
-		if _, err := io.WriteString(conn, "TP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !resp.Close {
-			t.Fatalf("GET /health during the end = %v, %v, want 503 and the end of the connection", resp, err)
-		}
-		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "{\"status\":\"draining\"}\n" {
-			t.Errorf("body = %q, %v, want draining", body, err)
-		}
-		conn.Close()
-		b.end()
-	})
-}
-
 // A listener that fails is an error, and the clients are told all the same.
 func TestListenerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

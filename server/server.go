@@ -4,12 +4,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/api"
@@ -38,8 +39,6 @@ type Server struct {
 	hub      *hub.Hub
 	sessions *session.Set
 	http     *http.Server
-
-	draining atomic.Bool
 
 	// connections counts the handlers of WebSocket requests, from before they leave
 	// the HTTP server's care until they return.
@@ -139,17 +138,12 @@ func (s *Server) counted(next http.Handler) http.Handler {
 	})
 }
 
-// health answers 200 while the server takes connections and 503 while it ends, so
-// that a load balancer sends clients elsewhere.
+// health answers 200 while the server takes connections. While it ends nobody can
+// ask: from the first moment on connections are refused, which tells as much.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	status, body := http.StatusOK, `{"status":"ok"}`
-	if s.draining.Load() {
-		status, body = http.StatusServiceUnavailable, `{"status":"draining"}`
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body + "\n")) // the client may have gone
+	_, _ = io.WriteString(w, `{"status":"ok"}`+"\n") // the client may have gone
 }
 
 // Listen opens the configured address.
@@ -177,14 +171,15 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 		s.drain()
-		<-failed // http.ErrServerClosed
+		if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
 		return nil
 	}
 }
 
 // drain ends everything. It returns within DrainTimeout, and a little.
 func (s *Server) drain() {
-	s.draining.Store(true)
 	s.log.Info("draining", "sessions", s.sessions.Len(), "timeout", s.config.DrainTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
