@@ -36,11 +36,12 @@ func ParseTarget(s string) (*Target, error) {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
+		// The text of the URL may hold a password, and so may what is quoted of it.
 		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err // without the text of the URL, which may hold a password
+		if !errors.As(err, &parse) || strings.Contains(s, "@") {
+			return nil, errors.New("malformed URL")
 		}
-		return nil, fmt.Errorf("parse URL: %w", err)
+		return nil, fmt.Errorf("parse URL: %w", parse.Err)
 	}
 	if u.Scheme != "ws" && u.Scheme != "wss" {
 		return nil, fmt.Errorf("scheme %.20q of the URL is neither ws nor wss", u.Scheme)

@@ -71,7 +71,7 @@ func TestParseTargetMalformed(t *testing.T) {
 //
 // Security 19.
 func TestParseTargetSecret(t *testing.T) {
-	for _, url := range []string{"ws://u:s3cret@h:x/s3cret?s3cret", "ws://u:s3cret@h/#", "http://u:s3cret@h", "ws://u:s3cret@h h/"} {
+	for _, url := range []string{"ws://u:s3cret@h:x/s3cret?s3cret", "ws://u:s3cret@h/#", "http://u:s3cret@h", "ws://u:s3cret@h h/", "ws://u:s3cret/@h"} {
 		if _, err := handshake.ParseTarget(url); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("ParseTarget(%q) = %v, want an error without the secret", url, err)
 		}
