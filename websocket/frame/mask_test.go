@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// maskPlain is section 5.3 word for word: octet i of the payload is XORed with
+// maskByOctet is section 5.3 word for word: octet i of the payload is XORed with
 // octet i modulo 4 of the key, which are given as they stand on the wire.
-func maskPlain(b []byte, wire [4]byte) {
+func maskByOctet(b []byte, wire [4]byte) {
 	for i := range b {
 		b[i] ^= wire[i%4]
 	}
@@ -36,7 +36,7 @@ func TestMaskWholePieces(t *testing.T) {
 			for align := range 9 {
 				buf := pattern(align + n + 9)
 				want := bytes.Clone(buf)
-				maskPlain(want[align:align+n], wireKey(key))
+				maskByOctet(want[align:align+n], wireKey(key))
 				Mask(buf[align:align+n], key)
 				if !bytes.Equal(buf, want) {
 					t.Fatalf("Mask(%d bytes at %d, %#x) = % x, want % x", n, align, key, buf, want)
@@ -53,7 +53,7 @@ func TestMaskPieces(t *testing.T) {
 	for _, key := range maskTestKeys {
 		for n := range 201 {
 			want := pattern(n)
-			maskPlain(want, wireKey(key))
+			maskByOctet(want, wireKey(key))
 			for cut := range n + 1 {
 				got := pattern(n)
 				Mask(got[cut:], Mask(got[:cut], key))
@@ -89,6 +89,41 @@ func TestMaskExample(t *testing.T) {
 	}
 }
 
+// MaskCopy leaves src and what lies behind its copy alone, and takes a dst that
+// begins before src in the same array.
+//
+// Checks 6455-82, 6455-84.
+func TestMaskCopy(t *testing.T) {
+	const key = 0xfa37213d
+	for n := range 201 {
+		src, dst := pattern(n), bytes.Repeat([]byte{0xee}, n+40)
+		want := pattern(n)
+		maskByOctet(want, wireKey(key))
+		next := MaskCopy(dst, src, key)
+		if !bytes.Equal(dst[:n], want) || !bytes.Equal(src, pattern(n)) || bytes.Count(dst[n:], []byte{0xee}) != 40 {
+			t.Fatalf("MaskCopy(%d bytes) = % x, want % x", n, dst, want)
+		}
+		if mask := Mask(src, key); next != mask {
+			t.Fatalf("MaskCopy(%d bytes) = %#x, want %#x", n, next, mask)
+		}
+		for _, shift := range []int{0, 1, 7, 16, 31, 33, 64} {
+			buf := append(make([]byte, shift), pattern(n)...)
+			if MaskCopy(buf, buf[shift:], key); !bytes.Equal(buf[:n], want) {
+				t.Fatalf("MaskCopy(%d bytes to %d before) = % x, want % x", n, shift, buf[:n], want)
+			}
+		}
+	}
+}
+
+func TestMaskCopyToLess(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("MaskCopy to a shorter slice did not panic")
+		}
+	}()
+	MaskCopy(make([]byte, 9, 10), make([]byte, 10), 1)
+}
+
 // FuzzMask compares Mask, in pieces, with the plain loop.
 func FuzzMask(f *testing.F) {
 	f.Add([]byte{}, uint32(0), uint8(0), uint8(0))
@@ -97,7 +132,7 @@ func FuzzMask(f *testing.F) {
 	f.Add(pattern(200), uint32(0xffffffff), uint8(33), uint8(77))
 	f.Fuzz(func(t *testing.T, p []byte, key uint32, a, b uint8) {
 		want := bytes.Clone(p)
-		maskPlain(want, wireKey(key))
+		maskByOctet(want, wireKey(key))
 		got := bytes.Clone(p)
 		first := min(int(a), len(p))
 		second := min(first+int(b), len(p))

@@ -5,6 +5,10 @@ import (
 	"unicode/utf8"
 )
 
+// ValidUTF8 reports whether p is UTF-8 as a whole (RFC 3629): what utf8.Valid
+// reports, sooner.
+func ValidUTF8(p []byte) bool { return utf8.Valid(p) }
+
 // A UTF8 validates text that comes in pieces (RFC 6455, section 8.1). It fails
 // at the first byte after which no continuation could make the text valid, also
 // in the middle of a code point. The zero value is ready for a new text.
