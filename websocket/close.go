@@ -42,8 +42,8 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.final != own:
-		return c.final
+	case c.final.Load() != own:
+		return c.final.Load()
 	case !answered:
 		return fmt.Errorf("websocket: peer did not answer the close: %w", c.after)
 	}
@@ -76,21 +76,19 @@ func (c *Conn) fail(e *CloseError) *CloseError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.final == nil:
-		c.final = e
-		c.cancel(e)
+	case c.final.Load() == nil:
+		c.final.Store(e)
+		if c.cancel != nil {
+			c.cancel(e)
+		}
 	case c.after == nil:
 		c.after = e
 	}
-	return c.final
+	return c.final.Load()
 }
 
 // cause returns the cause of the end, or nil while there is none.
-func (c *Conn) cause() *CloseError {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.final
-}
+func (c *Conn) cause() *CloseError { return c.final.Load() }
 
 // err is cause as an error.
 func (c *Conn) err() error {
@@ -126,34 +124,33 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 		case <-ctx.Done():
 		}
 	}()
-	for !isClosed(c.gotClose) && !isClosed(c.ended) {
-		select {
-		case c.reading <- struct{}{}:
-			c.draining = true
-			c.msg.reset()
-			for c.readErr == nil {
-				if _, err := c.next(ctx); err != nil {
-					break
-				}
+	gotClose, ended := c.wait(&c.gotClose), c.wait(&c.ended)
+	for !c.gotClose.happened.Load() && !c.ended.happened.Load() {
+		if !c.reading.acquire(gotClose, ended) {
+			break
+		}
+		c.draining = true
+		c.msg.reset()
+		for c.readErr == nil {
+			if _, err := c.next(ctx); err != nil {
+				break
 			}
-			failed := c.readErr != nil
-			c.endRead()
-			if failed {
-				<-c.ended
-			}
-		case <-c.gotClose:
-		case <-c.ended:
+		}
+		failed := c.readErr != nil
+		c.endRead()
+		if failed {
+			<-ended
 		}
 	}
-	<-c.ended
-	return isClosed(c.gotClose)
+	<-ended
+	return c.gotClose.happened.Load()
 }
 
 // closedByPeer deals with the peer's Close frame: it answers it, unless it is
 // itself the answer, and closes the transport. The caller holds reading.
 func (c *Conn) closedByPeer(ctx context.Context, code CloseCode, reason string) error {
 	final := c.fail(&CloseError{Code: code, Reason: reason, Remote: true})
-	close(c.gotClose)
+	c.fire(&c.gotClose)
 	// 5.5.1: the answer usually has the same code.
 	c.queueClose(&CloseError{Code: code})
 	return c.leave(ctx, final)
@@ -180,9 +177,9 @@ func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 	c.msg.reset()
 	c.spawn(c.linger)
 	select {
-	case <-c.sentClose:
+	case <-c.wait(&c.sentClose):
 		c.lingering.Store(true)
-	case <-c.ended:
+	case <-c.wait(&c.ended):
 	case <-ctx.Done():
 	}
 	return final
@@ -195,12 +192,12 @@ func (c *Conn) linger() {
 	// A peer that does not read cannot be told.
 	patience := time.AfterFunc(c.closeTimeout, c.end)
 	select {
-	case <-c.sentClose:
-	case <-c.ended:
+	case <-c.wait(&c.sentClose):
+	case <-c.wait(&c.ended):
 	}
 	patience.Stop()
 	wait := min(lingerTime, c.closeTimeout)
-	if c.role == Server || !isClosed(c.gotClose) {
+	if c.role == Server || !c.gotClose.happened.Load() {
 		c.transport.closeWrite()
 	} else {
 		wait = c.closeTimeout
@@ -262,8 +259,8 @@ func (c *Conn) end() {
 		if c.keepalive != nil {
 			c.keepalive.stop()
 		}
-		_ = c.transport.stream.Close() // nothing is left to be lost
-		close(c.ended)
+		c.transport.close()
+		c.fire(&c.ended)
 		c.releaseMessage()
 	})
 }

@@ -63,30 +63,22 @@ type Conn struct {
 	readErr  error // set when reading has come to its end
 	draining bool  // Close has taken over reading and discards
 
-	// Held from a message's first fragment to its last.
-	message lock
-
-	// Owned by the holder of sending, which is taken after message, never before.
-	sending  lock
-	out      *protocol.Sender
-	writeErr error // set when the transport has refused bytes
-
-	control controlQueue
-	pings   pings
+	out   outbox
+	pings pings
 
 	// How it ends. The first cause stays; see close.go.
-	ctx       context.Context
-	cancel    context.CancelCauseFunc
 	mu        sync.Mutex
-	final     *CloseError    // guarded by mu
-	after     *CloseError    // guarded by mu: what else happened, once final was set
-	noWorkers bool           // guarded by mu
-	ending    sync.Once      // of end
-	gotClose  chan struct{}  // closed when the peer's Close frame came
-	sentClose chan struct{}  // closed when the own Close frame is out
-	ended     chan struct{}  // closed when the transport is
-	lingering atomic.Bool    // only the end of the transport is awaited
-	workers   sync.WaitGroup // goroutines of the connection; they end soon after ended
+	ctx       context.Context            // guarded by mu: until Context is called, what it is to be made of
+	cancel    context.CancelCauseFunc    // guarded by mu: nil until Context is called
+	final     atomic.Pointer[CloseError] // set with mu held
+	after     *CloseError                // guarded by mu: what else happened, once final was set
+	noWorkers bool                       // guarded by mu
+	ending    sync.Once                  // of end
+	gotClose  signal                     // the peer's Close frame came
+	sentClose signal                     // the own Close frame is out
+	ended     signal                     // the transport is closed
+	lingering atomic.Bool                // only the end of the transport is awaited
+	workers   sync.WaitGroup             // goroutines of the connection; they end soon after ended
 }
 
 // NewConn makes a connection of a stream on which an opening handshake has
@@ -109,15 +101,9 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		closeTimeout: orDefault(params.CloseTimeout, 5*time.Second),
 		onPing:       orIgnore(params.OnPing),
 		onPong:       orIgnore(params.OnPong),
-		reading:      newLock(),
-		message:      newLock(),
-		sending:      newLock(),
 		input:        input{buf: params.Received, end: len(params.Received), now: time.Now()},
-		gotClose:     make(chan struct{}),
-		sentClose:    make(chan struct{}),
-		ended:        make(chan struct{}),
+		ctx:          base,
 	}
-	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(base))
 	c.in = protocol.NewReceiver(role == Server, c.compressed, params.Limits.receiver())
 	var compressor *deflate.Compressor
 	if d := params.Deflate; d != nil {
@@ -136,7 +122,7 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	if role == Client {
 		key = maskKey
 	}
-	c.out = protocol.NewSender(key, compressor, orDefault(params.CompressionThreshold, defaultThreshold))
+	c.out.enc = protocol.NewSender(key, compressor, orDefault(params.CompressionThreshold, defaultThreshold))
 	c.startKeepAlive(params.KeepAlive)
 	return c
 }
@@ -160,7 +146,17 @@ func (c *Conn) Compressed() bool { return c.compressed }
 // Context returns a context that is cancelled when the connection ends or starts
 // to be closed, with the *CloseError as its cause. It has the values of the
 // request's context on a server, and those of Params.Context with NewConn.
-func (c *Conn) Context() context.Context { return c.ctx }
+func (c *Conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel == nil {
+		c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(c.ctx))
+		if final := c.final.Load(); final != nil {
+			c.cancel(final)
+		}
+	}
+	return c.ctx
+}
 
 // LocalAddr returns the local address of the stream, or nil if it has none.
 func (c *Conn) LocalAddr() net.Addr {
@@ -178,25 +174,13 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return nil
 }
 
-// A lock is a mutex that a context can give up on.
-type lock chan struct{}
-
-func newLock() lock { return make(lock, 1) }
-
-func (l lock) release() { <-l }
-
 // acquire takes l, unless ctx ends or the connection does.
-func (c *Conn) acquire(ctx context.Context, l lock) error {
-	select {
-	case l <- struct{}{}:
-	default:
-		select {
-		case l <- struct{}{}:
-		case <-ctx.Done():
+func (c *Conn) acquire(ctx context.Context, l *lock) error {
+	if !l.try() && !l.acquire(ctx.Done(), c.wait(&c.ended)) {
+		if ctx.Err() != nil {
 			return c.gaveUp(ctx)
-		case <-c.ended:
-			return c.err()
 		}
+		return c.err()
 	}
 	if err := ctx.Err(); err != nil {
 		l.release()

@@ -1,11 +1,6 @@
 package websocket
 
-import (
-	"context"
-	"sync"
-
-	"github.com/seed-15847954/ropewalk/websocket/frame"
-)
+import "github.com/seed-15847954/ropewalk/websocket/frame"
 
 // maxPongs bounds the pongs that wait to be sent. RFC 6455, section 5.5.3: of
 // several pings that wait, only the latest needs an answer.
@@ -15,11 +10,9 @@ const maxPongs = 16
 // turn to send takes them along; if nobody has, a goroutine of the connection
 // does, so that the reader never waits for a peer that does not read.
 type controlQueue struct {
-	mu       sync.Mutex
-	pongs    [][]byte    // payloads, at most maxPongs
-	ping     bool        // a Ping of the keepalive
-	close    *CloseError // a Close frame with its code and reason
-	flushing bool        // the goroutine is there, or about to be
+	pongs [][]byte    // payloads, at most maxPongs
+	ping  bool        // a Ping of the keepalive
+	close *CloseError // a Close frame with its code and reason
 }
 
 func (q *controlQueue) empty() bool {
@@ -51,53 +44,37 @@ func (c *Conn) queueClose(e *CloseError) {
 
 // queueControl changes the queue and sees to it that it is sent.
 func (c *Conn) queueControl(change func(*controlQueue)) {
-	q := &c.control
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	change(q)
-	if !q.flushing {
-		q.flushing = c.spawn(c.flushControl)
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	change(&o.control)
+	if !o.busy {
+		c.passLocked()
 	}
 }
 
-// flushControl sends what waits, unless a writer has taken it along.
-func (c *Conn) flushControl() {
-	q := &c.control
-	for c.acquire(context.Background(), c.sending) == nil {
-		b := c.appendControl(getBuffer())
-		var err error
-		if len(b) > 0 && c.writeErr == nil {
-			_, err = c.transport.write(context.Background(), b)
-		}
-		c.transmitted(b, err)
-		q.mu.Lock()
-		if q.empty() {
-			q.flushing = false
-			q.mu.Unlock()
-			return
-		}
-		q.mu.Unlock()
+// appendControl appends the frames that wait and empties the queue. It returns
+// the bytes and how many of them are control frames. The caller has the turn.
+func (c *Conn) appendControl(b []byte) ([]byte, int) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	q := &o.control
+	if q.empty() {
+		return b, 0
 	}
-}
-
-// appendControl appends the frames that wait and empties the queue. The caller
-// has the turn to send.
-func (c *Conn) appendControl(b []byte) []byte {
-	q := &c.control
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if isClosed(c.gotClose) && c.out.Closed() {
+	if c.gotClose.happened.Load() && o.enc.Closed() {
 		q.pongs = nil // 5.5.2: they are not due any more
 	}
 	for _, p := range q.pongs {
-		b, _ = c.out.AppendControl(b, frame.Pong, p)
+		b, _ = o.enc.AppendControl(b, frame.Pong, p)
 	}
 	if q.ping {
-		b, _ = c.out.AppendControl(b, frame.Ping, nil)
+		b, _ = o.enc.AppendControl(b, frame.Ping, nil)
 	}
 	if q.close != nil {
-		b = c.out.AppendClose(b, q.close.Code, q.close.Reason)
+		b = o.enc.AppendClose(b, q.close.Code, q.close.Reason)
 	}
-	q.pongs, q.ping, q.close = nil, false, nil
-	return b
+	o.control = controlQueue{}
+	return b, len(b)
 }

@@ -21,7 +21,7 @@ import (
 // when the deadline is moved. Close is c.Close(CloseNormal, ""). When ctx ends,
 // the connection is closed with CloseNow.
 func NetConn(ctx context.Context, c *Conn, typ MessageType) net.Conn {
-	n := &netConn{c: c, typ: typ, reading: newLock()}
+	n := &netConn{c: c, typ: typ}
 	n.read.expired = make(chan struct{})
 	n.write.expired = make(chan struct{})
 	n.stop = context.AfterFunc(ctx, func() { _ = c.CloseNow() })
@@ -41,7 +41,7 @@ type netConn struct {
 
 func (n *netConn) Read(p []byte) (int, error) {
 	ctx := n.read.context()
-	if err := n.c.acquire(ctx, n.reading); err != nil {
+	if err := n.c.acquire(ctx, &n.reading); err != nil {
 		return 0, netError(err)
 	}
 	defer n.reading.release()

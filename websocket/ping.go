@@ -19,10 +19,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	id, pong := c.pings.add()
 	defer c.pings.remove(id)
 	start := time.Now()
-	err := c.send(ctx, func(b []byte) ([]byte, error) {
-		return c.out.AppendControl(b, frame.Ping, binary.BigEndian.AppendUint64(nil, id))
-	})
-	if err != nil {
+	if err := c.sendPing(ctx, id); err != nil {
 		return 0, err
 	}
 	select {
@@ -30,9 +27,23 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		return at.Sub(start), nil
 	case <-ctx.Done():
 		return 0, c.gaveUp(ctx)
-	case <-c.ctx.Done():
+	case <-c.Context().Done():
 		return 0, c.err()
 	}
+}
+
+func (c *Conn) sendPing(ctx context.Context, id uint64) error {
+	if err := c.turn(ctx); err != nil {
+		return err
+	}
+	buf := getBuffer()
+	b, control := c.appendControl(buf.b)
+	b, err := c.out.enc.AppendControl(b, frame.Ping, binary.BigEndian.AppendUint64(nil, id))
+	if err != nil {
+		c.transmitAside(buf, b[:control], list{})
+		return c.sendError(err)
+	}
+	return c.transmit(ctx, buf, b, control, list{})
 }
 
 // pings are the calls of Ping that wait for a Pong, by the number that their

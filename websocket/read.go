@@ -12,20 +12,6 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
 )
 
-// Sizes of the buffer that the transport is read into. It grows while reads fill
-// it.
-const (
-	minInput = 4 << 10
-	maxInput = 64 << 10
-)
-
-// An input holds bytes that were received and not yet decoded: buf[pos:end].
-type input struct {
-	buf      []byte
-	pos, end int
-	now      time.Time // when they came
-}
-
 // An incoming message that was begun and not yet given to the caller whole.
 type incoming struct {
 	active     bool
@@ -140,20 +126,20 @@ func (c *Conn) whole(ctx context.Context, ev protocol.Event, buf []byte, start i
 // expects: it closes the connection with ClosePolicyViolation.
 func (c *Conn) CloseRead() context.Context {
 	c.spawn(func() {
-		if _, _, err := c.Reader(c.ctx); err == nil {
+		if _, _, err := c.Reader(c.Context()); err == nil {
 			c.startClose(&CloseError{Code: ClosePolicyViolation, Reason: "unexpected message"})
 			c.awaitPeer(c.closeTimer())
 		}
 	})
-	return c.ctx
+	return c.Context()
 }
 
 // beginRead takes the right to read.
 func (c *Conn) beginRead(ctx context.Context) error {
-	if err := c.acquire(ctx, c.reading); err != nil {
+	if err := c.acquire(ctx, &c.reading); err != nil {
 		return err
 	}
-	if c.readErr == nil && (isClosed(c.ended) || c.draining) {
+	if c.readErr == nil && (c.ended.happened.Load() || c.draining) {
 		c.readErr = c.err()
 	}
 	if c.readErr != nil {
@@ -165,8 +151,11 @@ func (c *Conn) beginRead(ctx context.Context) error {
 }
 
 func (c *Conn) endRead() {
+	if c.readErr != nil {
+		c.input.giveBack()
+	}
 	c.reading.release()
-	if isClosed(c.ended) {
+	if c.ended.happened.Load() {
 		c.releaseMessage()
 	}
 }
@@ -174,11 +163,10 @@ func (c *Conn) endRead() {
 // releaseMessage frees what a message that nobody will finish reading holds.
 // A reader at work does it itself when it leaves.
 func (c *Conn) releaseMessage() {
-	select {
-	case c.reading <- struct{}{}:
+	if c.reading.try() {
 		c.msg.reset()
+		c.input.giveBack()
 		c.reading.release()
-	default:
 	}
 }
 
@@ -231,15 +219,10 @@ func (c *Conn) event(ctx context.Context) (protocol.Event, error) {
 // fill reads from the transport into the empty input.
 func (c *Conn) fill(ctx context.Context) error {
 	in := &c.input
-	if in.end == len(in.buf) && len(in.buf) < maxInput {
-		in.buf = make([]byte, max(minInput, min(2*len(in.buf), maxInput)))
-	}
-	in.pos, in.end = 0, 0
 	if c.keepalive != nil {
 		c.keepalive.watching(true)
 	}
-	n, err := c.transport.read(ctx, in.buf)
-	if n == 0 && err != nil {
+	if err := c.transport.fill(ctx, in); err != nil {
 		if c.keepalive != nil {
 			c.keepalive.watching(false)
 		}
@@ -248,7 +231,7 @@ func (c *Conn) fill(ctx context.Context) error {
 		}
 		return c.lost(err)
 	}
-	in.end, in.now = n, time.Now()
+	in.now = time.Now()
 	if c.keepalive != nil {
 		c.keepalive.alive(in.now)
 	}

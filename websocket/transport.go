@@ -2,11 +2,8 @@ package websocket
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
-	"os"
-	"sync"
 	"time"
 )
 
@@ -24,6 +21,10 @@ type transport struct {
 	// resumable says that a write which a deadline stopped can be taken up at the
 	// byte where it stopped. TLS cannot: its state is lost with the record.
 	resumable bool
+
+	parking *parking // nil where a read needs its buffer while it waits
+
+	reading, writing interrupt
 
 	// Owned by the reader. A read that goes on aside, after its call was given up.
 	aside chan readResult
@@ -44,57 +45,70 @@ func newTransport(stream io.ReadWriteCloser) *transport {
 	}); ok && d.SetReadDeadline(time.Time{}) == nil && d.SetWriteDeadline(time.Time{}) == nil {
 		t.deadlines = d
 	}
-	switch stream.(type) {
-	case *net.TCPConn, *net.UnixConn:
+	switch s := stream.(type) {
+	case *net.TCPConn:
 		t.resumable = true
+		t.parking = newParking(s)
+	case *net.UnixConn:
+		t.resumable = true
+		t.parking = newParking(s)
 	}
 	return t
 }
 
-// past is a deadline that stops a call under way.
-var past = time.Unix(1, 0)
+// fill reads at least one byte into the empty input, or returns an error. When
+// ctx ends it returns the context's error, and nothing is lost.
+func (t *transport) fill(ctx context.Context, in *input) error {
+	if t.parking == nil || !t.interruptible() {
+		n, err := t.read(ctx, in.space())
+		in.filled(n)
+		if n > 0 {
+			return nil
+		}
+		return err
+	}
+	if ctx.Done() == nil {
+		return t.parking.fill(in)
+	}
+	if err := t.reading.begin(ctx, t.deadlines.SetReadDeadline); err != nil {
+		return err
+	}
+	err := t.parking.fill(in)
+	return t.reading.end(ctx, t.deadlines.SetReadDeadline, err)
+}
+
+// interruptible says that reads need not go aside.
+func (t *transport) interruptible() bool {
+	return t.deadlines != nil && t.aside == nil && len(t.rest) == 0 && t.err == nil
+}
 
 // read reads at least one byte, or returns an error. When ctx ends it returns
 // the context's error, and nothing is lost.
 func (t *transport) read(ctx context.Context, p []byte) (int, error) {
-	if ctx.Done() != nil && t.deadlines == nil || t.aside != nil || len(t.rest) > 0 || t.err != nil {
+	switch {
+	case ctx.Done() == nil && t.aside == nil && len(t.rest) == 0 && t.err == nil:
+		return t.stream.Read(p)
+	case !t.interruptible():
 		return t.readAside(ctx, p)
 	}
-	return interruptible(ctx, p, t.stream.Read, t.setReadDeadline)
+	if err := t.reading.begin(ctx, t.deadlines.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	n, err := t.stream.Read(p)
+	return n, t.reading.end(ctx, t.deadlines.SetReadDeadline, err)
 }
 
 // write writes b and returns how much of it was taken. It is for resumable
 // transports, or for a context that never ends.
 func (t *transport) write(ctx context.Context, b []byte) (int, error) {
-	return interruptible(ctx, b, t.stream.Write, t.setWriteDeadline)
-}
-
-func (t *transport) setReadDeadline(d time.Time)  { _ = t.deadlines.SetReadDeadline(d) }
-func (t *transport) setWriteDeadline(d time.Time) { _ = t.deadlines.SetWriteDeadline(d) }
-
-// interruptible calls op, which a deadline in the past stops, and has ctx stop it so.
-func interruptible(ctx context.Context, b []byte, op func([]byte) (int, error), setDeadline func(time.Time)) (int, error) {
 	if ctx.Done() == nil {
-		return op(b)
+		return t.stream.Write(b)
 	}
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
+	if err := t.writing.begin(ctx, t.deadlines.SetWriteDeadline); err != nil {
+		return 0, err
 	}
-	var stopped sync.WaitGroup
-	stopped.Add(1)
-	stop := context.AfterFunc(ctx, func() {
-		setDeadline(past)
-		stopped.Done()
-	})
-	n, err := op(b)
-	if !stop() {
-		stopped.Wait()
-		setDeadline(time.Time{})
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, ctx.Err()
-		}
-	}
-	return n, err
+	n, err := t.stream.Write(b)
+	return n, t.writing.end(ctx, t.deadlines.SetWriteDeadline, err)
 }
 
 // readAside reads in a goroutine, which goes on when ctx ends: the next read takes
@@ -129,4 +143,11 @@ func (t *transport) closeWrite() {
 	if s, ok := t.stream.(interface{ CloseWrite() error }); ok {
 		_ = s.CloseWrite() // what is wrong with the stream, its reads will tell
 	}
+}
+
+// close closes the stream, which ends the calls under way.
+func (t *transport) close() {
+	_ = t.stream.Close() // nothing is left to be lost
+	t.reading.close()
+	t.writing.close()
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
+	"unicode/utf8"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
@@ -15,9 +15,10 @@ import (
 // the message was already on its way. The connection goes on sending it, and
 // messages behind it wait. The error that wraps it also wraps the context's.
 //
-// On a stream whose writes cannot be stopped halfway without harm (anything but
-// plain TCP and Unix sockets, TLS above all) a message counts as on its way as
-// soon as its turn has come.
+// A message counts as on its way when its first byte has left. If it is sent
+// together with messages of other callers, or on a stream whose writes cannot be
+// stopped halfway without harm (anything but plain TCP and Unix sockets, TLS above
+// all), it does as soon as its turn has come.
 var ErrUnfinishedWrite = errors.New("message is on its way and is being finished")
 
 // ErrInvalidUTF8 says that a text message given for sending is not UTF-8
@@ -25,7 +26,8 @@ var ErrUnfinishedWrite = errors.New("message is on its way and is being finished
 var ErrInvalidUTF8 = errors.New("websocket: text message is not UTF-8")
 
 // Write sends p as one message in one frame. It returns when the message has been
-// handed to the transport, and does not keep p.
+// handed to the transport, and does not keep p. Messages that several goroutines
+// write at once may leave together.
 //
 // When ctx ends before the first byte has left, nothing is sent; when it ends
 // later, the error wraps [ErrUnfinishedWrite]. The connection lives on in both
@@ -45,13 +47,39 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 	if err := c.mayWrite(typ); err != nil {
 		return err
 	}
-	if err := c.acquire(ctx, c.message); err != nil {
+	if ctx.Err() != nil {
+		return c.gaveUp(ctx)
+	}
+	o := &c.out
+	o.mu.Lock()
+	if o.busy || o.open || o.waiting.first != nil {
+		o.mu.Unlock()
+		return c.writeBehind(ctx, typ, p, compress)
+	}
+	o.busy = true
+	others := !o.control.empty()
+	o.mu.Unlock()
+	return c.send(ctx, &outgoing{typ: typ, p: p, compress: compress}, others)
+}
+
+// writeBehind is writeMessage for when others are there first.
+func (c *Conn) writeBehind(ctx context.Context, typ MessageType, p []byte, compress bool) error {
+	if typ == Text && !utf8.Valid(p) {
+		return ErrInvalidUTF8 // so that whoever sends it finds nothing wrong with it
+	}
+	w := &outgoing{typ: typ, p: p, compress: compress, done: make(chan verdict, 1)}
+	o := &c.out
+	o.mu.Lock()
+	o.waiting.push(w)
+	if !o.busy {
+		c.passLocked()
+	}
+	o.mu.Unlock()
+	v, err := c.await(ctx, w)
+	if !v.turn || err != nil {
 		return err
 	}
-	defer c.message.release()
-	return c.send(ctx, func(b []byte) ([]byte, error) {
-		return c.out.AppendMessage(b, frame.Opcode(typ), p, compress)
-	})
+	return c.send(ctx, w, true)
 }
 
 func (c *Conn) mayWrite(typ MessageType) error {
@@ -61,25 +89,30 @@ func (c *Conn) mayWrite(typ MessageType) error {
 	return c.err()
 }
 
-// send takes the turn to send and sends what add appends, behind the control
-// frames that are waiting.
-func (c *Conn) send(ctx context.Context, add func([]byte) ([]byte, error)) error {
-	if err := c.acquire(ctx, c.sending); err != nil {
+// send sends the message m; if others is set, behind the control frames that wait
+// and together with the messages that do. The caller has the turn.
+func (c *Conn) send(ctx context.Context, m *outgoing, others bool) error {
+	o := &c.out
+	if o.err != nil {
+		err := o.err
+		c.pass()
 		return err
 	}
-	if c.writeErr != nil {
-		c.sending.release()
-		return c.writeErr
+	buf := getBuffer()
+	b, control := buf.b, 0
+	if others {
+		b, control = c.appendControl(b)
 	}
-	b := getBuffer()
-	b = c.appendControl(b)
-	control := len(b)
-	b, err := add(b)
+	b, err := o.enc.AppendMessage(b, frame.Opcode(m.typ), m.p, m.compress)
 	if err != nil {
-		c.transmitAside(b[:control])
+		c.transmitAside(buf, b[:control], list{})
 		return c.sendError(err)
 	}
-	return c.transmit(ctx, b, control)
+	var batch list
+	if others {
+		b, batch = c.appendWaiting(b)
+	}
+	return c.transmit(ctx, buf, b, control, batch)
 }
 
 // sendError gives the caller's error for one of the Sender.
@@ -95,12 +128,14 @@ func (c *Conn) sendError(err error) error {
 	return err
 }
 
-// transmit sends b, whose first bytes are control frames that must go out in any
-// case, and gives up the turn to send. If ctx ends first, the rest is sent aside.
-func (c *Conn) transmit(ctx context.Context, b []byte, control int) error {
+// transmit sends b, which lies in buf, and gives up the turn to send. The first
+// bytes of b are control frames that must go out in any case, the last ones the
+// messages of batch. If ctx ends first, the rest is sent aside.
+func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int, batch list) error {
+	o := &c.out
 	if ctx.Done() != nil && !c.transport.resumable {
-		c.out.Sent()
-		done := c.transmitAside(b)
+		o.enc.Sent()
+		done := c.transmitAside(buf, b, batch)
 		select {
 		case err := <-done:
 			return err
@@ -115,73 +150,36 @@ func (c *Conn) transmit(ctx context.Context, b []byte, control int) error {
 	}
 	n, err := c.transport.write(ctx, b)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		if n <= control {
-			c.out.Unsent()
-			c.transmitAside(b[n:control])
+		if n <= control && batch.first == nil {
+			o.enc.Unsent()
+			c.transmitAside(buf, b[n:control], list{})
 			return c.gaveUp(ctx)
 		}
-		c.out.Sent()
-		c.transmitAside(b[n:])
+		o.enc.Sent()
+		c.transmitAside(buf, b[n:], batch)
 		return unfinished(ctx)
 	}
-	c.out.Sent()
-	return c.transmitted(b, err)
+	o.enc.Sent()
+	return c.settle(buf, b, batch, err)
 }
 
-// transmitAside sends b, which begins in a buffer of getBuffer, in a goroutine of
-// the connection, and gives up the turn to send when that is done.
-func (c *Conn) transmitAside(b []byte) <-chan error {
+// transmitAside sends b, which lies in buf, in a goroutine of the connection, and
+// gives up the turn to send when that is done.
+func (c *Conn) transmitAside(buf *buffer, b []byte, batch list) <-chan error {
 	done := make(chan error, 1)
 	if len(b) == 0 {
-		done <- c.transmitted(b, nil)
+		done <- c.settle(buf, b, batch, nil)
 		return done
 	}
 	if !c.spawn(func() {
 		_, err := c.transport.write(context.Background(), b)
-		done <- c.transmitted(b, err)
+		done <- c.settle(buf, b, batch, err)
 	}) {
-		done <- c.transmitted(b, net.ErrClosed)
+		done <- c.settle(buf, b, batch, net.ErrClosed)
 	}
 	return done
 }
 
-// transmitted ends a turn to send: b is out, or the transport refused it.
-func (c *Conn) transmitted(b []byte, err error) error {
-	if err != nil {
-		c.writeErr = c.refused(err)
-		err = c.writeErr
-	}
-	if c.out.Closed() && !isClosed(c.sentClose) {
-		close(c.sentClose)
-	}
-	putBuffer(b)
-	c.sending.release()
-	return err
-}
-
 func unfinished(ctx context.Context) error {
 	return fmt.Errorf("websocket: %w: %w", ErrUnfinishedWrite, ctx.Err())
-}
-
-// buffers holds the memory that frames are put together in. It is taken for one
-// turn to send.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-const maxPooledBuffer = 64 << 10
-
-// poison is set by tests. It overwrites what is given back to the pool, so that
-// bytes used after that show.
-var poison bool
-
-func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
-
-func putBuffer(b []byte) {
-	if poison {
-		for i := range b[:cap(b)] {
-			b[:cap(b)][i] = 0xDB
-		}
-	}
-	if cap(b) <= maxPooledBuffer {
-		buffers.Put(&b)
-	}
 }

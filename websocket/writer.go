@@ -30,13 +30,13 @@ func (c *Conn) writer(ctx context.Context, typ MessageType, compress bool) (io.W
 	if err := c.mayWrite(typ); err != nil {
 		return nil, err
 	}
-	if err := c.acquire(ctx, c.message); err != nil {
+	if err := c.openWriter(ctx); err != nil {
 		return nil, err
 	}
 	return &messageWriter{c: c, ctx: ctx, typ: frame.Opcode(typ), compress: compress}, nil
 }
 
-// A messageWriter holds c.message until it is closed.
+// A messageWriter keeps other messages waiting until it is closed.
 type messageWriter struct {
 	c        *Conn
 	ctx      context.Context
@@ -72,7 +72,7 @@ func (w *messageWriter) Close() error {
 		return errWriterClosed
 	}
 	w.done = true
-	defer w.c.message.release()
+	defer w.c.closeWriter()
 	if w.err == nil {
 		// The end of a message is sent even when ctx has ended: all else of it is.
 		timeout, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.c.closeTimeout)
@@ -87,29 +87,25 @@ func (w *messageWriter) Close() error {
 
 func (w *messageWriter) fragment(ctx context.Context, p []byte, fin bool) error {
 	c := w.c
-	if err := c.acquire(ctx, c.sending); err != nil {
+	if err := c.turn(ctx); err != nil {
 		return err
 	}
-	if c.writeErr != nil {
-		c.sending.release()
-		return c.writeErr
-	}
-	b := c.appendControl(getBuffer())
-	control := len(b)
+	buf := getBuffer()
+	b, control := c.appendControl(buf.b)
 	b, err := w.append(b, p, fin)
 	if err != nil {
-		c.transmitAside(b[:control])
+		c.transmitAside(buf, b[:control], list{})
 		return c.sendError(err)
 	}
 	w.begun = true
 	// The fragment is now part of the compressor's history and of the message: all
 	// of it counts as what must go out.
-	return c.transmit(ctx, b, len(b))
+	return c.transmit(ctx, buf, b, len(b), list{})
 }
 
 // append appends the next fragment, with the right to send.
 func (w *messageWriter) append(b, p []byte, fin bool) ([]byte, error) {
-	out := w.c.out
+	out := w.c.out.enc
 	if !w.begun {
 		if err := out.BeginMessage(w.typ, w.compress); err != nil {
 			return b, err

@@ -48,12 +48,10 @@ func NewSender(key func() uint32, compressor *deflate.Compressor, threshold int)
 // set and that is agreed. Once any of the appended bytes are sent, Sent must be
 // called; if none are, Unsent, and the peer never knows of the message.
 func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress bool) ([]byte, error) {
-	switch {
-	case s.closed:
-		return dst, ErrCloseSent
-	case s.inMessage:
-		return dst, ErrUnfinished
-	case typ == frame.Text && !utf8.Valid(p):
+	if err := s.Ready(); err != nil {
+		return dst, err
+	}
+	if typ == frame.Text && !utf8.Valid(p) {
 		return dst, ErrNotUTF8
 	}
 	s.pending = nil
@@ -77,16 +75,24 @@ func (s *Sender) Sent() {
 	}
 }
 
-// Unsent says that nothing of the last appended message left.
-func (s *Sender) Unsent() { s.pending = nil }
-
-// BeginMessage starts a message whose fragments AppendFragment appends.
-func (s *Sender) BeginMessage(typ frame.Opcode, compress bool) error {
+// Ready returns the error that AppendMessage would return whatever the message.
+func (s *Sender) Ready() error {
 	switch {
 	case s.closed:
 		return ErrCloseSent
 	case s.inMessage:
 		return ErrUnfinished
+	}
+	return nil
+}
+
+// Unsent says that nothing of the last appended message left.
+func (s *Sender) Unsent() { s.pending = nil }
+
+// BeginMessage starts a message whose fragments AppendFragment appends.
+func (s *Sender) BeginMessage(typ frame.Opcode, compress bool) error {
+	if err := s.Ready(); err != nil {
+		return err
 	}
 	s.inMessage, s.first, s.typ = true, true, typ
 	s.compress = compress && s.deflate != nil
