@@ -9,7 +9,10 @@ import (
 // key is the first byte of the key on the wire. Mask returns the key turned so
 // that it fits the byte that follows b: a payload that comes in pieces is
 // masked by handing each piece the key that the last one returned.
-func Mask(b []byte, key uint32) uint32 { return maskPlain(b, b, key) }
+func Mask(b []byte, key uint32) uint32 {
+	xor(b, b, key)
+	return bits.RotateLeft32(key, -8*(len(b)&3))
+}
 
 // MaskCopy writes src, masked or unmasked as by Mask, to the start of dst, and
 // returns the key for the byte that follows. It panics if dst is shorter than
@@ -18,11 +21,12 @@ func MaskCopy(dst, src []byte, key uint32) uint32 {
 	if len(dst) < len(src) {
 		panic("frame: MaskCopy to a slice shorter than its source")
 	}
-	return maskPlain(dst[:len(src)], src, key)
+	xor(dst[:len(src)], src, key)
+	return bits.RotateLeft32(key, -8*(len(src)&3))
 }
 
-// maskPlain is Mask and MaskCopy in plain Go; dst is as long as src.
-func maskPlain(dst, src []byte, key uint32) uint32 {
+// xorPlain is xor in plain Go.
+func xorPlain(dst, src []byte, key uint32) {
 	k := uint64(key)<<32 | uint64(key)
 	for len(src) >= 32 && len(dst) >= 32 {
 		a := binary.LittleEndian.Uint64(src)
@@ -39,9 +43,12 @@ func maskPlain(dst, src []byte, key uint32) uint32 {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^k)
 		src, dst = src[8:], dst[8:]
 	}
+	if len(src) >= 4 && len(dst) >= 4 {
+		binary.LittleEndian.PutUint32(dst, binary.LittleEndian.Uint32(src)^key)
+		src, dst = src[4:], dst[4:]
+	}
 	for i := range min(len(src), len(dst)) {
 		dst[i] = src[i] ^ byte(key)
-		key = bits.RotateLeft32(key, -8)
+		key >>= 8
 	}
-	return key
 }

@@ -1,13 +1,10 @@
 package frame
 
-import (
-	"encoding/binary"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // ValidUTF8 reports whether p is UTF-8 as a whole (RFC 3629): what utf8.Valid
 // reports, sooner.
-func ValidUTF8(p []byte) bool { return utf8.Valid(p) }
+func ValidUTF8(p []byte) bool { return valid(p) }
 
 // A UTF8 validates text that comes in pieces (RFC 6455, section 8.1). It fails
 // at the first byte after which no continuation could make the text valid, also
@@ -21,14 +18,19 @@ type UTF8 struct {
 // Valid takes the next piece of the text and reports whether the text can still
 // become valid. Once false, it stays false until Reset.
 func (u *UTF8) Valid(b []byte) bool {
-	for !u.invalid && len(b) > 0 {
-		if u.need == 0 {
-			if b = b[validPrefix(b):]; len(b) == 0 {
-				return true
-			}
-		}
+	for u.need > 0 && len(b) > 0 && !u.invalid {
 		u.next(b[0])
 		b = b[1:]
+	}
+	if u.invalid || len(b) == 0 {
+		return !u.invalid
+	}
+	end := whole(b)
+	if u.invalid = !valid(b[:end]); u.invalid {
+		return false
+	}
+	for _, c := range b[end:] {
+		u.next(c)
 	}
 	return !u.invalid
 }
@@ -40,38 +42,18 @@ func (u *UTF8) Complete() bool { return !u.invalid && u.need == 0 }
 // Reset makes u ready for a new text.
 func (u *UTF8) Reset() { *u = UTF8{} }
 
-// validPrefix returns the length of a prefix of b that is valid as a whole.
-// What follows it is at most three bytes of a code point, or invalid.
-func validPrefix(b []byte) int {
-	n := 0
-	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:])&0x8080808080808080 == 0 {
-		n += 8
-	}
-	if n == len(b) {
-		return n
-	}
-	rest := b[n:]
-	end := len(rest)
-	// Step back over a last code point that may be cut, then try the whole.
-	for i := 1; i <= min(3, len(rest)); i++ {
-		if utf8.RuneStart(rest[len(rest)-i]) {
-			if !utf8.FullRune(rest[len(rest)-i:]) {
-				end = len(rest) - i
+// whole returns the length of b without a code point at its end that may go on in
+// the next piece: one to three bytes.
+func whole(b []byte) int {
+	for i := 1; i <= min(utf8.UTFMax-1, len(b)); i++ {
+		if last := b[len(b)-i:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				return len(b) - i
 			}
 			break
 		}
 	}
-	if utf8.Valid(rest[:end]) {
-		return n + end
-	}
-	for n < len(b) {
-		r, size := utf8.DecodeRune(b[n:])
-		if r == utf8.RuneError && size <= 1 {
-			break
-		}
-		n += size
-	}
-	return n
+	return len(b)
 }
 
 // next takes one byte by the table of RFC 3629, section 4.

@@ -1,0 +1,13 @@
+// The module generates assembly. It is one of its own so that who imports
+// package websocket does not depend on what it is generated with.
+module github.com/seed-15847954/ropewalk/websocket/internal/asm
+
+go 1.26
+
+require github.com/mmcloughlin/avo v0.5.0
+
+require (
+	golang.org/x/mod v0.6.0 // indirect
+	golang.org/x/sys v0.1.0 // indirect
+	golang.org/x/tools v0.2.0 // indirect
+)
