@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,6 +54,17 @@ type DialOptions struct {
 	// NetDialContext opens the connection to the server or the proxy.
 	// Nil means that of the zero net.Dialer.
 	NetDialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Connector opens the connection by an extended CONNECT: on a stream of HTTP/2
+	// (RFC 8441; package wsh2) or HTTP/3 (RFC 9220; wsh3). It connects by itself, so
+	// that TLSConfig, Proxy, ProxyTLSConfig and NetDialContext do not apply to it, nor
+	// MaxResponseHeader. Nil means HTTP/1.1.
+	Connector Connector
+
+	// FallBack has Dial open the connection over HTTP/1.1 where the Connector says
+	// that the server does not offer extended CONNECT. Without it that is an error,
+	// which wraps [ErrNoExtendedConnect].
+	FallBack bool
 
 	// Jar gives cookies to the request, and takes those of every answer of a server,
 	// refusals included. ws means http to it, and wss https. Nil means none.
@@ -121,7 +133,7 @@ func ProxyFromEnvironment(u *url.URL) (*url.URL, error) {
 func NoProxy(*url.URL) (*url.URL, error) { return nil, nil }
 
 // dialStream does what Dial does on the wire.
-func dialStream(ctx context.Context, rawURL string, opts *DialOptions) (net.Conn, Params, *http.Response, error) {
+func dialStream(ctx context.Context, rawURL string, opts *DialOptions) (io.ReadWriteCloser, Params, *http.Response, error) {
 	if opts == nil {
 		opts = &DialOptions{}
 	}
@@ -166,6 +178,8 @@ type dialer struct {
 	tls, proxyTLS  *tls.Config
 	proxy          func(*url.URL) (*url.URL, error)
 	netDial        func(ctx context.Context, network, address string) (net.Conn, error)
+	connector      Connector
+	fallBack       bool
 	jar            http.CookieJar
 	maxRedirects   int
 	maxAnswerBytes int
@@ -182,6 +196,8 @@ func newDialer(opts *DialOptions) (*dialer, error) {
 		proxyTLS:       orDefaultTLS(opts.ProxyTLSConfig),
 		proxy:          opts.Proxy,
 		netDial:        opts.NetDialContext,
+		connector:      opts.Connector,
+		fallBack:       opts.FallBack,
 		jar:            opts.Jar,
 		maxRedirects:   orDefault(opts.MaxRedirects, 10),
 		maxAnswerBytes: orDefault(opts.MaxResponseHeader, 64<<10),
@@ -209,6 +225,7 @@ func (d *dialer) check() error {
 		handshake.CheckHeader(d.header),
 		handshake.CheckSubprotocols(d.subprotocols),
 		d.deflate.Check(),
+		d.checkConnector(),
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 
 // An opened connection is one whose handshake is done.
 type opened struct {
-	stream   net.Conn
+	stream   io.ReadWriteCloser
 	agreed   *handshake.Agreement
 	received []byte // what came behind the answer
 }
@@ -23,6 +24,12 @@ type opened struct {
 // open does one handshake with t. Without an opened connection nothing of it is
 // left open; the response, if there was one, holds the start of its body.
 func (d *dialer) open(ctx context.Context, t *handshake.Target) (*opened, *http.Response, error) {
+	if d.connector != nil {
+		o, resp, err := d.openConnect(ctx, t)
+		if o != nil || err != nil {
+			return o, resp, err
+		}
+	}
 	stream, release, err := d.connect(ctx, t)
 	if err != nil {
 		return nil, nil, dialError(ctx, t, err)

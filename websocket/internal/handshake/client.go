@@ -51,6 +51,11 @@ func (c *Client) check(resp *http.Response) (*Agreement, *Error) {
 	if err := c.checkUpgraded(resp); err != nil {
 		return nil, err
 	}
+	return c.agree(resp)
+}
+
+// agree checks what the answer says about subprotocol and extensions.
+func (c *Client) agree(resp *http.Response) (*Agreement, *Error) {
 	a := &Agreement{}
 	if lines := resp.Header.Values("Sec-WebSocket-Protocol"); len(lines) > 0 {
 		a.Subprotocol = lines[0]
