@@ -12,11 +12,11 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket/wstest"
 )
 
-// distant is a message that only a window of more than 600 bytes compresses: noise
-// of that length, twice.
+// distant is a message that only a window of more than 600 bytes compresses well:
+// noise of that length, twice, and something easy behind it.
 func distant() []byte {
 	half := noise(7, 600)
-	return append(half, half...)
+	return append(append(half, half...), make([]byte, 300)...)
 }
 
 // compressedBy has c send p twice and returns what peer gets, unmasked.

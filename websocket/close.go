@@ -18,7 +18,8 @@ import (
 const lingerTime = time.Second
 
 // Close performs the closing handshake (RFC 6455, section 7.1.2): it sends a Close
-// frame, waits for the peer's, and closes the transport, in at most CloseTimeout.
+// frame, behind the messages that Send has queued, waits for the peer's, and closes
+// the transport, in at most CloseTimeout.
 // Messages that come meanwhile go to a Read under way, or are discarded.
 //
 // The code must be one that may be sent: 1000 to 1003, 1007 to 1014 (1010 by
@@ -37,7 +38,13 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	}
 	timer := c.closeTimer()
 	own := &CloseError{Code: code, Reason: frame.CutReason(reason)}
-	c.startClose(own)
+	if c.fail(own) == own {
+		c.queueClose(own, true)
+	}
+	if c.events.Load() {
+		c.closeBehind()
+		return nil
+	}
 	answered := c.awaitPeer(timer)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,16 +106,16 @@ func (c *Conn) err() error {
 }
 
 // startClose makes e the cause of the end, unless there is one, and sends its
-// Close frame.
+// Close frame, ahead of messages that wait.
 func (c *Conn) startClose(e *CloseError) {
 	if c.fail(e) == e {
-		c.queueClose(e)
+		c.queueClose(e, false)
 	}
 }
 
 // closeTimer returns a channel that is ready when a closing handshake that begins
 // now has taken too long.
-func (c *Conn) closeTimer() <-chan time.Time { return time.After(c.closeTimeout) }
+func (c *Conn) closeTimer() <-chan time.Time { return time.After(c.cfg.closeTimeout) }
 
 // awaitPeer waits for the peer's Close frame and the end of the transport, which
 // it brings about itself when timeout is ready. It reads if nobody else does, and
@@ -146,13 +153,23 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 	return c.gotClose.happened.Load()
 }
 
+// closeBehind is awaitPeer for a caller that goes on.
+func (c *Conn) closeBehind() {
+	if c.polled != nil {
+		c.polled.closing()
+		return
+	}
+	timer := c.closeTimer()
+	c.spawn(func() { c.awaitPeer(timer) })
+}
+
 // closedByPeer deals with the peer's Close frame: it answers it, unless it is
 // itself the answer, and closes the transport. The caller holds reading.
 func (c *Conn) closedByPeer(ctx context.Context, code CloseCode, reason string) error {
 	final := c.fail(&CloseError{Code: code, Reason: reason, Remote: true})
 	c.fire(&c.gotClose)
 	// 5.5.1: the answer usually has the same code.
-	c.queueClose(&CloseError{Code: code})
+	c.queueClose(&CloseError{Code: code}, true)
 	return c.leave(ctx, final)
 }
 
@@ -165,7 +182,7 @@ func (c *Conn) violation(ctx context.Context, err error) error {
 		e.Code = wrong.Code
 	}
 	final := c.fail(e)
-	c.queueClose(e)
+	c.queueClose(e, false)
 	return c.leave(ctx, final)
 }
 
@@ -175,6 +192,10 @@ func (c *Conn) violation(ctx context.Context, err error) error {
 func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 	c.readErr = final
 	c.msg.reset()
+	if c.polled != nil {
+		c.polled.linger()
+		return final
+	}
 	c.spawn(c.linger)
 	select {
 	case <-c.wait(&c.sentClose):
@@ -190,17 +211,17 @@ func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 // What still comes is discarded.
 func (c *Conn) linger() {
 	// A peer that does not read cannot be told.
-	patience := time.AfterFunc(c.closeTimeout, c.end)
+	patience := time.AfterFunc(c.cfg.closeTimeout, c.end)
 	select {
 	case <-c.wait(&c.sentClose):
 	case <-c.wait(&c.ended):
 	}
 	patience.Stop()
-	wait := min(lingerTime, c.closeTimeout)
+	wait := min(lingerTime, c.cfg.closeTimeout)
 	if c.role == Server || !c.gotClose.happened.Load() {
 		c.transport.closeWrite()
 	} else {
-		wait = c.closeTimeout
+		wait = c.cfg.closeTimeout
 	}
 	// Closing the stream ends the read below.
 	timer := time.AfterFunc(wait, c.end)
@@ -261,6 +282,7 @@ func (c *Conn) end() {
 		}
 		c.transport.close()
 		c.fire(&c.ended)
+		c.dropQueue()
 		c.releaseMessage()
 	})
 }

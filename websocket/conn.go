@@ -45,14 +45,12 @@ func (t MessageType) String() string { return frame.Opcode(t).String() }
 // a CloseError has released it already.
 type Conn struct {
 	// Constant after NewConn.
-	transport    *transport
-	role         Role
-	subprotocol  string
-	compressed   bool // permessage-deflate is in use
-	closeTimeout time.Duration
-	keepalive    *keepalive // nil: off
-	onPing       func(payload []byte)
-	onPong       func(payload []byte)
+	transport   *transport
+	role        Role
+	subprotocol string
+	compressed  bool       // permessage-deflate is in use
+	keepalive   *keepalive // nil: off
+	cfg         *config
 
 	// Owned by the holder of reading.
 	reading  lock
@@ -62,6 +60,11 @@ type Conn struct {
 	msg      incoming
 	readErr  error // set when reading has come to its end
 	draining bool  // Close has taken over reading and discards
+
+	// Set by Handle, before the first event.
+	handler EventHandler
+	polled  *polled     // nil if a goroutine reads
+	events  atomic.Bool // Handle was called
 
 	out   outbox
 	pings pings
@@ -94,20 +97,19 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		base = context.Background()
 	}
 	c := &Conn{
-		transport:    newTransport(stream),
-		role:         role,
-		subprotocol:  params.Subprotocol,
-		compressed:   params.Deflate != nil,
-		closeTimeout: orDefault(params.CloseTimeout, 5*time.Second),
-		onPing:       orIgnore(params.OnPing),
-		onPong:       orIgnore(params.OnPong),
-		input:        input{buf: params.Received, end: len(params.Received), now: time.Now()},
-		ctx:          base,
+		transport:   newTransport(stream),
+		role:        role,
+		subprotocol: params.Subprotocol,
+		compressed:  params.Deflate != nil,
+		cfg:         params.config(),
+		input:       input{buf: params.Received, end: len(params.Received), now: time.Now()},
+		ctx:         base,
 	}
 	c.in = protocol.NewReceiver(role == Server, c.compressed, params.Limits.receiver())
 	var compressor *deflate.Compressor
+	bits, peerBits := 0, 0
 	if d := params.Deflate; d != nil {
-		bits, peerBits := d.ServerMaxWindowBits, d.ClientMaxWindowBits
+		bits, peerBits = d.ServerMaxWindowBits, d.ClientMaxWindowBits
 		takeover, peerTakeover := !d.ServerNoContextTakeover, !d.ClientNoContextTakeover
 		if role == Client {
 			bits, peerBits = peerBits, bits
@@ -122,16 +124,9 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	if role == Client {
 		key = maskKey
 	}
-	c.out.enc = protocol.NewSender(key, compressor, orDefault(params.CompressionThreshold, defaultThreshold))
+	c.out.enc = protocol.NewSender(key, compressor, bits, c.cfg.threshold)
 	c.startKeepAlive(params.KeepAlive)
 	return c
-}
-
-func orIgnore(f func([]byte)) func([]byte) {
-	if f == nil {
-		return func([]byte) {}
-	}
-	return f
 }
 
 // Subprotocol returns the subprotocol that the opening handshake agreed, or "".

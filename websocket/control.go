@@ -13,6 +13,7 @@ type controlQueue struct {
 	pongs [][]byte    // payloads, at most maxPongs
 	ping  bool        // a Ping of the keepalive
 	close *CloseError // a Close frame with its code and reason
+	last  bool        // close stands behind the messages that wait
 }
 
 func (q *controlQueue) empty() bool {
@@ -34,11 +35,13 @@ func (c *Conn) queuePing() {
 	c.queueControl(func(q *controlQueue) { q.ping = true })
 }
 
-func (c *Conn) queueClose(e *CloseError) {
+// queueClose queues a Close frame; last has it stand behind the messages that wait.
+func (c *Conn) queueClose(e *CloseError, last bool) {
 	c.queueControl(func(q *controlQueue) {
 		if q.close == nil { // the first is the one that counts
 			q.close = e
 		}
+		q.last = last
 	})
 }
 
@@ -56,9 +59,14 @@ func (c *Conn) queueControl(change func(*controlQueue)) {
 // appendControl appends the frames that wait and empties the queue. It returns
 // the bytes and how many of them are control frames. The caller has the turn.
 func (c *Conn) appendControl(b []byte) ([]byte, int) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.appendControlLocked(b)
+}
+
+// appendControlLocked is appendControl for who holds mu.
+func (c *Conn) appendControlLocked(b []byte) ([]byte, int) {
 	o := &c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	q := &o.control
 	if q.empty() {
 		return b, 0
@@ -71,6 +79,10 @@ func (c *Conn) appendControl(b []byte) ([]byte, int) {
 	}
 	if q.ping {
 		b, _ = o.enc.AppendControl(b, frame.Ping, nil)
+	}
+	if q.close != nil && q.last && !o.open && o.waiting.first != nil {
+		q.pongs, q.ping = nil, false
+		return b, len(b)
 	}
 	if q.close != nil {
 		b = o.enc.AppendClose(b, q.close.Code, q.close.Reason)

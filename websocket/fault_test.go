@@ -36,7 +36,7 @@ func session(client, server *websocket.Conn) error {
 
 func exchange(c *websocket.Conn) error {
 	ctx := context.Background()
-	if err := c.Write(ctx, websocket.Text, []byte("a first message")); err != nil {
+	if err := c.Write(ctx, websocket.Text, []byte("a first message, a first message")); err != nil {
 		return err
 	}
 	if _, _, err := c.Read(ctx); err != nil {

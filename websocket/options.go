@@ -131,6 +131,9 @@ type Params struct {
 	// or read from the connection.
 	OnPing, OnPong func(payload []byte)
 
+	// Queue bounds what Send leaves waiting.
+	Queue Queue
+
 	// CloseTimeout is how long Close waits for the peer, and how long a Close
 	// frame may take to be sent. Zero means 5 seconds.
 	CloseTimeout time.Duration

@@ -15,12 +15,19 @@ import (
 // While a Writer's message is open, whole messages wait for its end; fragments of
 // it and control frames pass.
 type outbox struct {
-	mu      sync.Mutex
-	busy    bool // somebody has the turn to send
-	open    bool // a Writer's message is open
-	waiting list // messages, and Writers that want to open one
-	urgent  list // callers that want the turn for a fragment or a Ping
-	control controlQueue
+	mu       sync.Mutex
+	busy     bool    // somebody has the turn to send
+	open     bool    // a Writer's message is open
+	handling bool    // received messages are being handled: what is sent meanwhile leaves after that
+	corked   *buffer // what was sent meanwhile, if that has the turn
+	waiting  list    // messages, and Writers that want to open one
+	urgent   list    // callers that want the turn for a fragment or a Ping
+	control  controlQueue
+
+	buffered int           // cost of what Send has queued
+	lost     int           // messages that Send had taken, to be told of
+	full     bool          // a message found no room since the queue was last empty
+	room     chan struct{} // closed when there is more room; nil if nobody waits for it
 
 	// Owned by the holder of the turn.
 	enc *protocol.Sender
@@ -32,10 +39,12 @@ type outgoing struct {
 	next *outgoing
 	what content
 
-	// Of a wholeMessage.
+	// Of a wholeMessage. It is p, and in shared if that is not nil.
 	typ      MessageType
 	compress bool
 	p        []byte
+	shared   *Prepared
+	cost     int // what it counts in the queue
 
 	// A caller that waits gets the verdict; nil for what nobody waits for.
 	done chan verdict
@@ -108,9 +117,20 @@ func (l *list) remove(o *outgoing) {
 	}
 }
 
+// oldest returns the first message that nobody waits for, or nil.
+func (l *list) oldest() *outgoing {
+	for at := l.first; at != nil; at = at.next {
+		if at.done == nil {
+			return at
+		}
+	}
+	return nil
+}
+
 // turn takes the turn to send, ahead of messages that wait.
 func (c *Conn) turn(ctx context.Context) error {
 	o := &c.out
+	c.uncork()
 	o.mu.Lock()
 	if !o.busy {
 		o.busy = true
@@ -234,13 +254,23 @@ func (c *Conn) passLocked() {
 			o.grant(o.waiting.pop())
 			return
 		default:
-			o.busy = c.spawn(c.flush)
+			c.flushSoon()
 			return
 		}
 	}
 	if !o.control.empty() {
-		o.busy = c.spawn(c.flush)
+		c.flushSoon()
 	}
+}
+
+// flushSoon sees to it that what waits is sent. The caller holds mu, and the turn
+// is free.
+func (c *Conn) flushSoon() {
+	if c.polled != nil {
+		c.polled.Schedule()
+		return
+	}
+	c.out.busy = c.spawn(c.flush)
 }
 
 // grant gives w the turn.
@@ -251,15 +281,21 @@ func (o *outbox) grant(w *outgoing) {
 }
 
 // flush sends what nobody waits for. It has the turn.
-func (c *Conn) flush() {
-	buf := getBuffer()
+func (c *Conn) flush() { c.flushBehind(getBuffer()) }
+
+// flushBehind sends what is in buf and then what waits. It has the turn.
+func (c *Conn) flushBehind(buf *buffer) {
 	b, _ := c.appendControl(buf.b)
 	b, batch := c.appendWaiting(b)
-	err := c.out.err
-	if len(b) > 0 && err == nil {
+	switch err := c.out.err; {
+	case len(b) == 0 || err != nil:
+		_ = c.settle(buf, b, batch, err)
+	case c.polled != nil:
+		c.polled.transmit(buf, b, batch)
+	default:
 		_, err = c.transport.write(context.Background(), b)
+		_ = c.settle(buf, b, batch, err)
 	}
-	c.settle(buf, b, batch, err)
 }
 
 // maxBatch is the size in bytes from which a write takes no more messages along.
@@ -279,20 +315,34 @@ func (c *Conn) appendWaiting(b []byte) ([]byte, list) {
 			continue
 		}
 		o.enc.Sent() // what is before this one must now go out
-		b, _ = o.enc.AppendMessage(b, frame.Opcode(w.typ), w.p, w.compress)
-		o.enc.Sent()
-		w.p = nil
+		if w.shared != nil {
+			b, _ = o.enc.AppendPrepared(b, &w.shared.m)
+		} else {
+			b, _ = o.enc.AppendMessage(b, frame.Opcode(w.typ), w.p, w.compress)
+			o.enc.Sent()
+		}
 		w.state = taken
 		batch.push(w)
 	}
 	return b, batch
 }
 
-// finish tells w's caller how it ended.
+// finish ends w, whose caller is told how if there is one. The caller holds mu.
 func (c *Conn) finish(w *outgoing, err error) {
 	if w.done != nil {
 		w.done <- verdict{err: err}
+		return
 	}
+	o := &c.out
+	o.buffered -= w.cost
+	if err != nil {
+		o.lost++
+	}
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	w.release()
 }
 
 // settle ends a turn to send: b, in buf, is out with the messages of batch, or
@@ -308,9 +358,22 @@ func (c *Conn) settle(buf *buffer, b []byte, batch list, err error) error {
 		c.fire(&c.sentClose)
 	}
 	buf.putBack(b)
+	o := &c.out
+	o.mu.Lock()
 	for batch.first != nil {
 		c.finish(batch.pop(), err)
 	}
-	c.pass()
+	drained := o.full && o.buffered == 0
+	if drained {
+		o.full = false
+	}
+	lost := o.lost
+	o.lost = 0
+	c.passLocked()
+	o.mu.Unlock()
+	c.tellDropped(lost)
+	if drained && c.cfg.queue.OnDrain != nil {
+		c.cfg.queue.OnDrain(c)
+	}
 	return err
 }

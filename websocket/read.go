@@ -178,19 +178,28 @@ func (c *Conn) next(ctx context.Context) (protocol.Event, error) {
 		if err != nil {
 			return ev, err
 		}
-		switch ev.Kind {
-		case protocol.Data:
+		if ev.Kind == protocol.Data {
 			return ev, nil
-		case protocol.Ping:
-			c.onPing(ev.Payload)
-			c.queuePong(ev.Payload)
-		case protocol.Pong:
-			c.onPong(ev.Payload)
-			c.pings.answered(ev.Payload)
-		case protocol.Close:
-			return ev, c.closedByPeer(ctx, ev.Code, ev.Reason)
+		}
+		if err := c.takeControl(ctx, ev); err != nil {
+			return ev, err
 		}
 	}
+}
+
+// takeControl deals with a control frame. Its error is the connection's end.
+func (c *Conn) takeControl(ctx context.Context, ev protocol.Event) error {
+	switch ev.Kind {
+	case protocol.Ping:
+		c.cfg.onPing(ev.Payload)
+		c.queuePong(ev.Payload)
+	case protocol.Pong:
+		c.cfg.onPong(ev.Payload)
+		c.pings.answered(ev.Payload)
+	case protocol.Close:
+		return c.closedByPeer(ctx, ev.Code, ev.Reason)
+	}
+	return nil
 }
 
 // event returns the next event, after reading as much as it takes.
@@ -198,22 +207,29 @@ func (c *Conn) event(ctx context.Context) (protocol.Event, error) {
 	if c.readErr != nil {
 		return protocol.Event{}, c.readErr
 	}
-	in := &c.input
 	for {
-		if in.pos < in.end {
-			ev, n, err := c.in.Next(in.now, in.buf[in.pos:in.end])
-			in.pos += n
-			if err != nil {
-				return ev, c.violation(ctx, err)
-			}
-			if ev.Kind != protocol.None {
-				return ev, nil
-			}
+		ev, err := c.decode(ctx)
+		if err != nil || ev.Kind != protocol.None {
+			return ev, err
 		}
 		if err := c.fill(ctx); err != nil {
 			return protocol.Event{}, err
 		}
 	}
+}
+
+// decode returns the next event in the input, or one of Kind None.
+func (c *Conn) decode(ctx context.Context) (protocol.Event, error) {
+	in := &c.input
+	if in.pos == in.end {
+		return protocol.Event{}, nil
+	}
+	ev, n, err := c.in.Next(in.now, in.buf[in.pos:in.end])
+	in.pos += n
+	if err != nil {
+		return ev, c.violation(ctx, err)
+	}
+	return ev, nil
 }
 
 // fill reads from the transport into the empty input.

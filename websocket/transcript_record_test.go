@@ -23,8 +23,19 @@ import (
 
 // A recorder notes what happens in one place, as outcomes of a transcript.
 type recorder struct {
+	handled bool // of an application that handles events
+
 	mu    sync.Mutex
 	lines []string
+}
+
+// applications are the ways to receive messages.
+var applications = map[string]func(*recorder, *websocket.Conn){
+	"read": (*recorder).messages,
+	"handle": func(r *recorder, conn *websocket.Conn) {
+		r.handled = true
+		conn.Handle(r)
+	},
 }
 
 func (r *recorder) add(format string, args ...any) {
@@ -45,19 +56,29 @@ func (r *recorder) take() []string {
 func (r *recorder) messages(conn *websocket.Conn) {
 	for {
 		typ, p, err := conn.Read(context.Background())
-		var closed *websocket.CloseError
-		switch {
-		case errors.As(err, &closed) && closed.Remote:
-			r.add("event close %d %s", closed.Code, closed.Reason)
-			return
-		case errors.As(err, &closed):
-			r.add("event close %d by us", closed.Code)
-			return
-		case err != nil:
-			r.add("event error %v", err)
+		if err != nil {
+			r.Closed(conn, err)
 			return
 		}
-		r.add("event %v %s", typ, show(p))
+		r.Message(conn, typ, p)
+	}
+}
+
+// Message notes what the application is handed.
+func (r *recorder) Message(_ *websocket.Conn, typ websocket.MessageType, p []byte) {
+	r.add("event %v %s", typ, show(p))
+}
+
+// Closed notes the end, as the application is told of it.
+func (r *recorder) Closed(_ *websocket.Conn, err error) {
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Remote:
+		r.add("event close %d %s", closed.Code, closed.Reason)
+	case errors.As(err, &closed):
+		r.add("event close %d by us", closed.Code)
+	default:
+		r.add("event error %v", err)
 	}
 }
 

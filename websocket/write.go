@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"unicode/utf8"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
@@ -52,6 +51,14 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 	}
 	o := &c.out
 	o.mu.Lock()
+	if o.corked != nil && o.waiting.first == nil {
+		err := c.cork(func(b []byte) ([]byte, error) {
+			b, err := o.enc.AppendMessage(b, frame.Opcode(typ), p, compress)
+			o.enc.Sent()
+			return b, err
+		})
+		return c.sendError(err)
+	}
 	if o.busy || o.open || o.waiting.first != nil {
 		o.mu.Unlock()
 		return c.writeBehind(ctx, typ, p, compress)
@@ -64,12 +71,17 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 
 // writeBehind is writeMessage for when others are there first.
 func (c *Conn) writeBehind(ctx context.Context, typ MessageType, p []byte, compress bool) error {
-	if typ == Text && !utf8.Valid(p) {
+	if typ == Text && !frame.ValidUTF8(p) {
 		return ErrInvalidUTF8 // so that whoever sends it finds nothing wrong with it
 	}
-	w := &outgoing{typ: typ, p: p, compress: compress, done: make(chan verdict, 1)}
 	o := &c.out
 	o.mu.Lock()
+	if o.handling && o.buffered < defaultQueue {
+		o.push(newOutgoing(typ, p, nil), compress)
+		o.mu.Unlock()
+		return nil
+	}
+	w := &outgoing{typ: typ, p: p, compress: compress, done: make(chan verdict, 1)}
 	o.waiting.push(w)
 	if !o.busy {
 		c.passLocked()
@@ -84,9 +96,13 @@ func (c *Conn) writeBehind(ctx context.Context, typ MessageType, p []byte, compr
 
 func (c *Conn) mayWrite(typ MessageType) error {
 	if typ != Text && typ != Binary {
-		return fmt.Errorf("websocket: message type %d is neither Text nor Binary", typ)
+		return badType(typ)
 	}
 	return c.err()
+}
+
+func badType(typ MessageType) error {
+	return fmt.Errorf("websocket: message type %d is neither Text nor Binary", typ)
 }
 
 // send sends the message m; if others is set, behind the control frames that wait
@@ -133,6 +149,10 @@ func (c *Conn) sendError(err error) error {
 // messages of batch. If ctx ends first, the rest is sent aside.
 func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int, batch list) error {
 	o := &c.out
+	if c.polled != nil {
+		o.enc.Sent()
+		return c.polled.transmitFor(ctx, buf, b, batch)
+	}
 	if ctx.Done() != nil && !c.transport.resumable {
 		o.enc.Sent()
 		done := c.transmitAside(buf, b, batch)
@@ -167,6 +187,11 @@ func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int,
 // gives up the turn to send when that is done.
 func (c *Conn) transmitAside(buf *buffer, b []byte, batch list) <-chan error {
 	done := make(chan error, 1)
+	if c.polled != nil {
+		c.polled.transmit(buf, b, batch)
+		done <- nil
+		return done
+	}
 	if len(b) == 0 {
 		done <- c.settle(buf, b, batch, nil)
 		return done

@@ -340,9 +340,10 @@ func TestCompressionChoice(t *testing.T) {
 		{threshold: 0, size: 128, uncompressed: true, want: 0},
 		{threshold: 50, size: 49, want: 0},
 		{threshold: 50, size: 50, want: frame.RSV1},
-		{threshold: -1, size: 0, want: frame.RSV1},
-		{threshold: -1, size: 1, want: frame.RSV1},
-		{threshold: -1, size: 1, uncompressed: true, want: 0},
+		{threshold: -1, size: 0, want: 0},
+		{threshold: -1, size: 1, want: 0}, // it would grow
+		{threshold: -1, size: 30, want: frame.RSV1},
+		{threshold: -1, size: 30, uncompressed: true, want: 0},
 	} {
 		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
 			params := deflated()

@@ -75,7 +75,7 @@ func (w *messageWriter) Close() error {
 	defer w.c.closeWriter()
 	if w.err == nil {
 		// The end of a message is sent even when ctx has ended: all else of it is.
-		timeout, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.c.closeTimeout)
+		timeout, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.c.cfg.closeTimeout)
 		defer cancel()
 		if w.err = w.fragment(timeout, nil, true); w.err == nil {
 			return nil
@@ -127,5 +127,5 @@ func (w *messageWriter) abandon() {
 	// Other calls get this error too. It does not wrap w.err, for their contexts have
 	// not ended, and their messages are not being finished.
 	c.startClose(&CloseError{Code: CloseInternalError, Reason: "message given up", Err: errors.New(w.err.Error())})
-	c.spawn(func() { c.awaitPeer(c.closeTimer()) })
+	c.closeBehind()
 }

@@ -110,7 +110,7 @@ func TestWriterFramesCompressed(t *testing.T) {
 		w.Close()
 		wantFrames(t, peer, `text fin=true rsv=0x40 "\x00"`)
 		mustWrite(t, conn, websocket.Text, nil)
-		wantFrames(t, peer, `text fin=true rsv=0x40 "\x00"`)
+		wantFrames(t, peer, `text fin=true rsv=0x0 ""`)
 		w, err = conn.WriterUncompressed(t.Context(), websocket.Text)
 		if err != nil {
 			t.Fatal(err)

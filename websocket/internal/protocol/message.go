@@ -3,7 +3,6 @@ package protocol
 import (
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
@@ -31,7 +30,7 @@ func (f *Inflater) Append(dst []byte, typ frame.Opcode, payload []byte) ([]byte,
 	if err != nil {
 		return dst[:start], f.Error(err)
 	}
-	if typ == frame.Text && !utf8.Valid(dst[start:]) {
+	if typ == frame.Text && !frame.ValidUTF8(dst[start:]) {
 		return dst[:start], errNotUTF8
 	}
 	return dst, nil

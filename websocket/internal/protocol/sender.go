@@ -2,7 +2,7 @@ package protocol
 
 import (
 	"errors"
-	"unicode/utf8"
+	"math"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
@@ -22,6 +22,7 @@ type Sender struct {
 	// Constant after NewSender.
 	key       func() uint32 // a fresh mask for each frame; nil on a server
 	deflate   *deflate.Compressor
+	bits      int // of its window
 	threshold int
 
 	// The fragmented message under way, if inMessage.
@@ -33,36 +34,57 @@ type Sender struct {
 
 	closed  bool
 	pending []byte // compressed, but not yet known to be sent
-	scratch []byte // of a compressed payload, for the length stands in front of it
 }
 
 // NewSender returns a sender. key returns the masks of a client, each
 // unpredictable from those before (RFC 6455, section 5.3), and is nil on a
-// server. compressor is nil unless permessage-deflate is in use; messages
-// shorter than threshold bytes are not compressed.
-func NewSender(key func() uint32, compressor *deflate.Compressor, threshold int) *Sender {
-	return &Sender{key: key, deflate: compressor, threshold: threshold}
+// server. compressor, with a window of that many bits, is nil unless
+// permessage-deflate is in use; messages shorter than threshold bytes are not
+// compressed.
+func NewSender(key func() uint32, compressor *deflate.Compressor, bits, threshold int) *Sender {
+	return &Sender{key: key, deflate: compressor, bits: bits, threshold: threshold}
 }
 
 // AppendMessage appends p as one message in one frame, compressed if compress is
-// set and that is agreed. Once any of the appended bytes are sent, Sent must be
+// set, that is agreed and it makes the message shorter. Once any of the appended bytes are sent, Sent must be
 // called; if none are, Unsent, and the peer never knows of the message.
 func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress bool) ([]byte, error) {
 	if err := s.Ready(); err != nil {
 		return dst, err
 	}
-	if typ == frame.Text && !utf8.Valid(p) {
+	if typ == frame.Text && !frame.ValidUTF8(p) {
 		return dst, ErrNotUTF8
 	}
 	s.pending = nil
 	if !compress || s.deflate == nil || len(p) < s.threshold {
 		return s.appendFrame(dst, frame.Header{Fin: true, Opcode: typ}, p), nil
 	}
+	h := frame.Header{Fin: true, RSV: frame.RSV1, Opcode: typ}
+	framed := s.appendDeflated(dst, h, len(p), func(b []byte) []byte { return s.deflate.Append(b, p) })
+	if framed == nil {
+		return s.appendFrame(dst, frame.Header{Fin: true, Opcode: typ}, p), nil
+	}
 	s.pending = p
-	s.scratch = s.deflate.Append(s.scratch[:0], p)
-	dst = s.appendFrame(dst, frame.Header{Fin: true, RSV: frame.RSV1, Opcode: typ}, s.scratch)
-	s.dropLargeScratch()
-	return dst, nil
+	return framed, nil
+}
+
+// AppendPrepared appends m as AppendMessage does, and is as good as sent.
+func (s *Sender) AppendPrepared(dst []byte, m *Prepared) ([]byte, error) {
+	if err := s.Ready(); err != nil {
+		return dst, err
+	}
+	if s.key != nil { // each frame has a mask of its own
+		dst, err := s.AppendMessage(dst, m.typ, m.payload, true)
+		s.Sent()
+		return dst, err
+	}
+	if s.deflate != nil && len(m.payload) >= s.threshold {
+		if b := m.deflated(s.bits); b != nil {
+			s.deflate.Commit(m.payload)
+			return append(dst, b...), nil
+		}
+	}
+	return append(dst, m.plain...), nil
 }
 
 // Sent says that bytes of the last appended message left: it is now part of what
@@ -123,15 +145,13 @@ func (s *Sender) AppendFragment(dst, p []byte, fin bool) ([]byte, error) {
 			h.RSV = frame.RSV1
 		}
 	}
-	if s.compress {
-		s.scratch = s.deflate.AppendPart(s.scratch[:0], p, fin)
-		p = s.scratch
-	}
 	s.first = false
 	s.inMessage = !fin
-	dst = s.appendFrame(dst, h, p)
-	s.dropLargeScratch()
-	return dst, nil
+	if s.compress {
+		part := func(b []byte) []byte { return s.deflate.AppendPart(b, p, fin) }
+		return s.appendDeflated(dst, h, math.MaxInt, part), nil
+	}
+	return s.appendFrame(dst, h, p), nil
 }
 
 // AbandonMessage forgets the message that BeginMessage started and of which no
@@ -185,10 +205,35 @@ func (s *Sender) appendFrame(dst []byte, h frame.Header, p []byte) []byte {
 	return dst
 }
 
-// dropLargeScratch keeps one large message from holding its memory for the
-// connection's life.
-func (s *Sender) dropLargeScratch() {
-	if cap(s.scratch) > 4<<10 {
-		s.scratch = nil
+// appendDeflated appends a frame whose payload deflate appends. It returns nil,
+// and leaves dst as it was, if the payload is not shorter than limit.
+func (s *Sender) appendDeflated(dst []byte, h frame.Header, limit int, deflate func([]byte) []byte) []byte {
+	if s.key != nil {
+		h.Masked, h.Key = true, s.key()
 	}
+	// The length stands in front of the payload and is known after it.
+	var room [frame.MaxHeader]byte
+	start, head := len(dst), headerSize(h, limit)
+	dst = deflate(append(dst, room[:head]...))
+	payload := dst[start+head:]
+	if len(payload) >= limit {
+		return nil
+	}
+	if h.Masked {
+		frame.Mask(payload, h.Key)
+	}
+	h.Length = uint64(len(payload))
+	if n := len(frame.AppendHeader(room[:0], h)); n < head {
+		copy(dst[start+n:], payload)
+		dst = dst[:start+n+len(payload)]
+	}
+	frame.AppendHeader(dst[:start], h)
+	return dst
+}
+
+// headerSize returns the size of h for a payload shorter than limit.
+func headerSize(h frame.Header, limit int) int {
+	h.Length = uint64(limit)
+	var b [frame.MaxHeader]byte
+	return len(frame.AppendHeader(b[:0], h))
 }

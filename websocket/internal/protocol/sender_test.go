@@ -44,8 +44,8 @@ func unwire(t *testing.T, b []byte, used int) (frames []wireFrame) {
 
 // roles calls f with a sender of each role; unwire wants used.
 func roles(t *testing.T, f func(t *testing.T, s *Sender, used int)) {
-	t.Run("server", func(t *testing.T) { f(t, NewSender(nil, nil, 0), -1) })
-	t.Run("client", func(t *testing.T) { f(t, NewSender(counter(), nil, 0), 0) })
+	t.Run("server", func(t *testing.T) { f(t, NewSender(nil, nil, 15, 0), -1) })
+	t.Run("client", func(t *testing.T) { f(t, NewSender(counter(), nil, 15, 0), 0) })
 }
 
 func must(b []byte, err error) []byte {
@@ -179,7 +179,7 @@ func TestSenderClose(t *testing.T) {
 		{frame.CloseTryAgainLater, "later", "\x03\xf5later"},
 		{4999, strings.Repeat("€", 42), "\x13\x87" + strings.Repeat("€", 41)},
 	} {
-		b := NewSender(nil, nil, 0).AppendClose(nil, c.code, c.reason)
+		b := NewSender(nil, nil, 15, 0).AppendClose(nil, c.code, c.reason)
 		if got := unwire(t, b, -1); len(got) != 1 || got[0] != (wireFrame{0x88, c.want}) {
 			t.Errorf("AppendClose(%d, %q) = %q, want payload %q", c.code, c.reason, got, c.want)
 		}
@@ -209,7 +209,7 @@ func TestSenderControlLength(t *testing.T) {
 //
 // Checks 6455-89.
 func TestSenderUnfinished(t *testing.T) {
-	s := NewSender(nil, nil, 0)
+	s := NewSender(nil, nil, 15, 0)
 	begin := func() {
 		t.Helper()
 		if err := s.BeginMessage(frame.Text, false); err != nil {
@@ -243,7 +243,7 @@ func TestSenderUnfinished(t *testing.T) {
 //
 // Checks 6455-111, 6455-112.
 func TestSenderText(t *testing.T) {
-	s := NewSender(nil, nil, 0)
+	s := NewSender(nil, nil, 15, 0)
 	for _, text := range []string{"\xff", "cut \xe2\x82", "\xed\xa0\x80"} {
 		if b, err := s.AppendMessage(nil, frame.Text, []byte(text), false); b != nil || err != ErrNotUTF8 {
 			t.Errorf("AppendMessage(%q) = %q, %v, want ErrNotUTF8", text, b, err)
@@ -289,9 +289,10 @@ func TestSenderText(t *testing.T) {
 //
 // Checks 7692-8, 7692-10, 7692-11, 7692-12, 7692-43.
 func TestSenderCompressed(t *testing.T) {
-	s := NewSender(nil, deflate.NewCompressor(15, true), 0)
+	s := NewSender(nil, deflate.NewCompressor(15, true), 15, 0)
 	var b []byte
-	for _, text := range []string{"Hello", "Hello", ""} {
+	long := strings.Repeat("Hello", 20)
+	for _, text := range []string{long, "", long} {
 		b = must(s.AppendMessage(b, frame.Text, []byte(text), true))
 		s.Sent()
 	}
@@ -309,18 +310,17 @@ func TestSenderCompressed(t *testing.T) {
 	for _, f := range frames {
 		first = append(first, f.first)
 	}
-	if want := []byte{0xc1, 0xc1, 0xc1, 0x82, 0x41, 0x89, 0x00, 0x80, 0x88}; !bytes.Equal(first, want) {
+	if want := []byte{0xc1, 0x81, 0xc1, 0x82, 0x41, 0x89, 0x00, 0x80, 0x88}; !bytes.Equal(first, want) {
 		t.Fatalf("first bytes = % x, want % x", first, want)
 	}
-	for i, want := range map[int]string{2: "\x00", 3: "plain", 5: "Hello", 8: "\x03\xe8Hello"} {
+	for i, want := range map[int]string{1: "", 3: "plain", 5: "Hello", 8: "\x03\xe8Hello"} {
 		if got := frames[i].payload; got != want {
 			t.Errorf("payload of frame %d = %q, want %q", i, got, want)
 		}
 	}
 	in := NewInflater(15, true, -1, -1)
-	for i, want := range []string{"Hello", "Hello", ""} {
-		checkInflate(t, in, frames[i].payload, want)
-	}
+	checkInflate(t, in, frames[0].payload, long)
+	checkInflate(t, in, frames[2].payload, long)
 	checkInflate(t, in, frames[4].payload+frames[6].payload+frames[7].payload, "Hello")
 }
 
@@ -338,9 +338,9 @@ func TestSenderThreshold(t *testing.T) {
 		threshold, length int
 		want              byte
 	}{
-		{128, 127, 0x82}, {128, 128, 0xc2}, {0, 0, 0xc2}, {-1, 0, 0xc2}, {1, 0, 0x82},
+		{128, 127, 0x82}, {128, 128, 0xc2}, {0, 99, 0xc2}, {-1, 99, 0xc2}, {100, 99, 0x82},
 	} {
-		s := NewSender(nil, deflate.NewCompressor(15, true), c.threshold)
+		s := NewSender(nil, deflate.NewCompressor(15, true), 15, c.threshold)
 		b := must(s.AppendMessage(nil, frame.Binary, make([]byte, c.length), true))
 		if b[0] != c.want {
 			t.Errorf("AppendMessage(%d bytes) with threshold %d begins with %#x, want %#x", c.length, c.threshold, b[0], c.want)
@@ -358,7 +358,7 @@ func TestSenderThreshold(t *testing.T) {
 // Checks 7692-42.
 func TestSenderSent(t *testing.T) {
 	for seed := range 64 {
-		s := NewSender(nil, deflate.NewCompressor(15, true), 0)
+		s := NewSender(nil, deflate.NewCompressor(15, true), 15, 0)
 		in := NewInflater(15, true, -1, -1)
 		for i := range 6 {
 			text := strings.Repeat(fmt.Sprintf("message %d of %d, ", i%3, seed), 20)
@@ -377,7 +377,7 @@ func TestSenderSent(t *testing.T) {
 
 // A refused message does not make the one before it unsent.
 func TestSenderSentAfterRefusal(t *testing.T) {
-	s := NewSender(nil, deflate.NewCompressor(15, true), 0)
+	s := NewSender(nil, deflate.NewCompressor(15, true), 15, 0)
 	in := NewInflater(15, true, -1, -1)
 	text := strings.Repeat("history ", 30)
 	first := must(s.AppendMessage(nil, frame.Text, []byte(text), true))
@@ -393,19 +393,67 @@ func TestSenderSentAfterRefusal(t *testing.T) {
 	checkInflate(t, in, unwire(t, second, -1)[0].payload, text)
 }
 
-// A large message leaves nothing of its size behind.
-func TestSenderKeepsNoLargeMemory(t *testing.T) {
-	s := NewSender(nil, deflate.NewCompressor(15, false), 0)
-	large := make([]byte, 1<<20)
-	for i := range large {
-		large[i] = byte(i * i >> 3)
-	}
-	must(s.AppendMessage(nil, frame.Binary, large, true))
+// A message that compression would not make shorter travels as it is, and leaves
+// no trace in the history.
+func TestSenderNeverGrows(t *testing.T) {
+	s := NewSender(nil, deflate.NewCompressor(15, true), 15, 0)
+	in := NewInflater(15, true, -1, -1)
+	history := strings.Repeat("history ", 30)
+	checkInflate(t, in, unwire(t, must(s.AppendMessage(nil, frame.Text, []byte(history), true)), -1)[0].payload, history)
 	s.Sent()
-	if c := cap(s.scratch); c > 4<<10 {
-		t.Errorf("scratch = %d bytes after a message of 1 MiB, want at most 4 KiB", c)
+	dull := []byte{0x00, 0xff, 0x5a, 0x81, 0x10, 0x77}
+	for _, p := range [][]byte{nil, dull[:1], dull} {
+		b := must(s.AppendMessage(nil, frame.Binary, p, true))
+		s.Sent()
+		if want := append([]byte{0x82, byte(len(p))}, p...); string(b) != string(want) {
+			t.Errorf("AppendMessage(% x) = % x, want % x", p, b, want)
+		}
 	}
-	if s.pending != nil {
-		t.Errorf("pending = %d bytes after Sent, want none", len(s.pending))
+	checkInflate(t, in, unwire(t, must(s.AppendMessage(nil, frame.Text, []byte(history), true)), -1)[0].payload, history)
+}
+
+// The header is as long as the payload needs, also where compression has brought
+// that below one of its limits.
+func TestSenderDeflatedHeader(t *testing.T) {
+	for _, n := range []int{125, 126, 200, 1 << 16, 1<<16 + 1, 1 << 20} {
+		for _, takeover := range []bool{false, true} {
+			roles(t, func(t *testing.T, s *Sender, used int) {
+				s.deflate = deflate.NewCompressor(15, takeover)
+				text := strings.Repeat("a", n)
+				got := unwire(t, must(s.AppendMessage([]byte{}, frame.Text, []byte(text), true)), used)
+				checkInflate(t, NewInflater(15, takeover, -1, -1), got[0].payload, text)
+			})
+		}
+	}
+}
+
+// A message prepared for many is what AppendMessage makes, and part of the
+// history of a connection that has one.
+func TestSenderPrepared(t *testing.T) {
+	text := strings.Repeat("prepared ", 40)
+	var m Prepared
+	m.Init(frame.Text, []byte(text))
+	for _, threshold := range []int{0, len(text) + 1} {
+		for _, bits := range []int{0, 8, 9, 15} {
+			for _, takeover := range []bool{false, true} {
+				s := NewSender(nil, deflate.NewCompressor(bits, takeover), bits, threshold)
+				in := NewInflater(bits, takeover, -1, -1)
+				for i := range 4 {
+					b := must(s.AppendPrepared([]byte("before"), &m))
+					if i%2 == 1 {
+						b = append([]byte("before"), must(s.AppendMessage(nil, frame.Text, []byte(text), true))...)
+						s.Sent()
+					}
+					f := unwire(t, b[len("before"):], -1)[0]
+					if threshold > 0 {
+						if f.payload != text {
+							t.Errorf("AppendPrepared below the threshold = %.80q, want %.80q", f.payload, text)
+						}
+						continue
+					}
+					checkInflate(t, in, f.payload, text)
+				}
+			}
+		}
 	}
 }
