@@ -1,14 +1,10 @@
 package deflate
 
-import (
-	"encoding/binary"
-
-	"github.com/klauspost/compress/flate"
-)
+import "encoding/binary"
 
 const (
-	// maxDict is the most history that flate.StatelessDeflate uses.
-	maxDict = 8 << 10
+	// maxDict is the most history that a connection keeps for what it sends.
+	maxDict = 3 << 10
 
 	// maxStored is the most that a stored block holds (RFC 1951, section 3.2.4).
 	maxStored = 1<<16 - 1
@@ -18,15 +14,12 @@ const (
 )
 
 // A Compressor compresses the messages that one endpoint sends (RFC 7692,
-// section 7.2.1). Between messages it holds a history of at most 8 KiB and
+// section 7.2.1). Between messages it holds a history of at most 3 KiB and
 // nothing else. It must not be used by two goroutines at once.
 type Compressor struct {
-	// Constant after NewCompressor.
 	takeover bool
-	chunk    int // the most that is compressed in one go, 0 for any length
-
-	history history
-	out     sink // in use during a call only
+	window   int
+	history  history
 }
 
 // NewCompressor returns a compressor none of whose back references, within a
@@ -35,16 +28,8 @@ type Compressor struct {
 // nearest. takeover says that messages may refer to earlier ones; it is not to
 // be set where *_no_context_takeover was agreed (section 7.1.1).
 func NewCompressor(windowBits int, takeover bool) *Compressor {
-	c := &Compressor{takeover: takeover}
-	c.history.size = maxDict
-	if window := windowSize(windowBits); window < maxWindow {
-		// A reference cannot reach back further than to the first byte that the
-		// encoder was given. Half a window of history before half a window of data
-		// makes less than one window, whatever the encoder does with them.
-		c.chunk = window / 2
-		c.history.size = min(maxDict, window/2)
-	}
-	return c
+	window := windowSize(windowBits)
+	return &Compressor{takeover: takeover, window: window, history: history{size: min(maxDict, window)}}
 }
 
 // Append appends the compressed payload of the whole message p to dst, without
@@ -88,30 +73,11 @@ func (c *Compressor) AppendPart(dst, p []byte, final bool) []byte {
 
 // deflate appends p compressed, ending in an empty stored block.
 func (c *Compressor) deflate(dst, p []byte) []byte {
-	start := len(dst)
-	c.out.b = dst
-	err := c.blocks(p)
-	dst = c.out.b
-	c.out.b = nil
-	if err != nil || len(dst)-start > storedSize(len(p)) {
-		return appendStored(dst[:start], p)
+	out := encode(dst, c.history.b, p, c.window)
+	if len(out)-len(dst) > storedSize(len(p)) {
+		return appendStored(out[:len(dst)], p)
 	}
-	return dst
-}
-
-func (c *Compressor) blocks(p []byte) error {
-	if c.chunk == 0 || len(p) <= c.chunk {
-		return flate.StatelessDeflate(&c.out, p, false, c.history.b)
-	}
-	dict := c.history.b
-	for len(p) > 0 {
-		part := p[:min(c.chunk, len(p))]
-		if err := flate.StatelessDeflate(&c.out, part, false, dict); err != nil {
-			return err
-		}
-		p, dict = p[len(part):], part
-	}
-	return nil
+	return out
 }
 
 // storedSize is the length of what appendStored appends for n bytes.
@@ -133,12 +99,4 @@ func appendStored(dst, p []byte) []byte {
 			return dst
 		}
 	}
-}
-
-// A sink appends what is written to it.
-type sink struct{ b []byte }
-
-func (s *sink) Write(p []byte) (int, error) {
-	s.b = append(s.b, p...)
-	return len(p), nil
 }

@@ -1,0 +1,152 @@
+package deflate
+
+import "math/bits"
+
+// A code is a Huffman code to write with (RFC 1951, section 3.2.2).
+type code struct {
+	lengths [maxLits + 2]uint8
+	words   [maxLits + 2]uint16 // with the first bit lowest, as they are sent
+}
+
+// A builder makes Huffman codes.
+type builder struct {
+	sorted, spare [maxLits]uint32 // frequency<<symbolBits | symbol
+	weights       [maxLits]uint32
+}
+
+const symbolBits = 9
+
+// build makes c the best code for symbols of these frequencies, each below 1<<16,
+// that has no words longer than most bits.
+func (b *builder) build(c *code, freq []uint16, most int) {
+	clear(c.lengths[:len(freq)])
+	n := 0
+	for symbol, f := range freq {
+		if f > 0 {
+			b.sorted[n] = uint32(f)<<symbolBits | uint32(symbol)
+			n++
+		}
+	}
+	// Some decoders want two words at least.
+	for symbol := uint32(0); n < 2; symbol++ {
+		if freq[symbol] == 0 {
+			b.sorted[n] = 1<<symbolBits | symbol
+			n++
+		}
+	}
+	b.sort(n)
+	count := b.depths(n, most)
+	// The rarest symbols, which come first, get the longest words.
+	k := 0
+	for length := most; length > 0; length-- {
+		for range count[length] {
+			c.lengths[b.sorted[k]%(1<<symbolBits)] = uint8(length)
+			k++
+		}
+	}
+	c.assign(len(freq), count)
+}
+
+// assign gives each symbol below n its word, by the lengths, of which count says
+// how often each occurs.
+func (c *code) assign(n int, count [maxCode + 1]int) {
+	var next [maxCode + 1]uint16
+	word := 0
+	for length := 1; length < len(next); length++ {
+		next[length] = uint16(word)
+		word = (word + count[length]) << 1
+	}
+	for symbol, length := range c.lengths[:n] {
+		if length > 0 {
+			c.words[symbol] = bits.Reverse16(next[length]) >> (16 - length)
+			next[length]++
+		}
+	}
+}
+
+// sort sorts the first n symbols by frequency, one byte of it after the other.
+func (b *builder) sort(n int) {
+	most := uint32(0)
+	for _, v := range b.sorted[:n] {
+		most = max(most, v)
+	}
+	for shift := symbolBits; most>>shift > 0; shift += 8 {
+		var at [256]uint16
+		for _, v := range b.sorted[:n] {
+			at[v>>shift%256]++
+		}
+		sum := uint16(0)
+		for i, count := range at {
+			at[i] = sum
+			sum += count
+		}
+		for _, v := range b.sorted[:n] {
+			to := &at[v>>shift%256]
+			b.spare[*to] = v
+			*to++
+		}
+		b.sorted, b.spare = b.spare, b.sorted
+	}
+}
+
+// depths returns how many of the first n symbols get words of each length.
+func (b *builder) depths(n, most int) (count [maxCode + 1]int) {
+	w := b.weights[:n]
+	for i := range w {
+		w[i] = b.sorted[i] >> symbolBits
+	}
+	// Always the two lightest trees are joined: of the leaves not used yet, from
+	// leaf on, and of the joined ones, w[root:joined]. A joined tree takes the place
+	// of a leaf that is used, and then holds the place of its parent.
+	leaf, root := 0, 0
+	for joined := range n - 1 {
+		sum := uint32(0)
+		for range 2 {
+			if leaf == n || root < joined && w[root] < w[leaf] {
+				sum += w[root]
+				w[root] = uint32(joined)
+				root++
+			} else {
+				sum += w[leaf]
+				leaf++
+			}
+		}
+		w[joined] = sum
+	}
+	// From the root down, places become depths. What a level has room for beyond
+	// its inner nodes are leaves.
+	w[n-2] = 0
+	for i := n - 3; i >= 0; i-- {
+		w[i] = w[w[i]] + 1
+	}
+	room, inner := 1, n-2
+	for depth := uint32(0); room > 0; depth++ {
+		level := 0
+		for inner >= 0 && w[inner] == depth {
+			level++
+			inner--
+		}
+		count[min(int(depth), most)] += room - level
+		room = 2 * level
+	}
+	shorten(&count, most)
+	return count
+}
+
+// shorten repairs a code some of whose words were cut to most bits.
+func shorten(count *[maxCode + 1]int, most int) {
+	over := -1 << most
+	for length := 1; length <= most; length++ {
+		over += count[length] << (most - length)
+	}
+	// A word of most bits moves next to a shorter one, which becomes a bit longer.
+	for ; over > 0; over-- {
+		length := most - 1
+		for count[length] == 0 {
+			length--
+		}
+		count[length]--
+		count[length+1] += 2
+		count[most]--
+	}
+}
