@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -91,95 +90,104 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 	return NewConn(stream, Server, params), nil
 }
 
-// Check says what is wrong with o, so that a server learns of it before a client
-// comes: a subprotocol that is no token, an origin pattern that does not parse, a
-// window that does not exist.
-func (o *AcceptOptions) Check() error {
-	if _, err := o.server(); err != nil {
-		return fmt.Errorf("websocket: AcceptOptions: %w", err)
-	}
-	return nil
-}
-
 // acceptStream does what Accept does on the wire.
 func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (net.Conn, Params, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
-	ctx, cancel := withTimeout(r.Context(), orDefault(opts.HandshakeTimeout, 10*time.Second))
-	defer cancel()
-	agreed, response, err := opts.decide(w, r.WithContext(ctx))
-	if err != nil {
-		return nil, Params{}, refuse(w, r, err)
+	deadline := opts.deadline(r.Context())
+	answer := getBuffer()
+	agreed, response, refusal := opts.decide(r, w.Header(), deadline, answer.b)
+	if refusal != nil {
+		answer.putBack(answer.b)
+		return nil, Params{}, refuse(w, r, refusal)
 	}
-	stream, received, err := hijack(w)
-	if err != nil {
-		return nil, Params{}, refuse(w, r, err)
+	defer answer.putBack(response)
+	stream, received, refusal := hijack(w)
+	if refusal != nil {
+		return nil, Params{}, refuse(w, r, refusal)
 	}
-	if err := sendResponse(ctx, stream, response); err != nil {
+	if err := sendResponse(stream, deadline, response); err != nil {
 		_ = stream.Close() // the error that counts is err
 		return nil, Params{}, err
 	}
-	return stream, opts.params(r, agreed, received), nil
+	return stream, opts.params(r.Context(), &agreed, received), nil
 }
 
-// decide checks the request and returns the answer that accepts it.
-func (o *AcceptOptions) decide(w http.ResponseWriter, r *http.Request) (*handshake.Agreement, []byte, *HandshakeError) {
+// deadline returns when a handshake that begins now must be over: the zero time
+// if never.
+func (o *AcceptOptions) deadline(ctx context.Context) time.Time {
+	deadline, _ := ctx.Deadline()
+	if timeout := orDefault(o.HandshakeTimeout, 10*time.Second); timeout >= 0 {
+		if own := time.Now().Add(timeout); deadline.IsZero() || own.Before(deadline) {
+			return own
+		}
+	}
+	return deadline
+}
+
+// decide checks the request and appends the answer that accepts it to b. The
+// header in preset was set by others than the hook, and goes out where it may.
+func (o *AcceptOptions) decide(r *http.Request, preset http.Header, deadline time.Time, b []byte) (handshake.Agreement, []byte, *HandshakeError) {
 	server, err := o.server()
 	if err != nil {
-		return nil, nil, internalError("AcceptOptions", err)
+		return handshake.Agreement{}, nil, internalError("AcceptOptions", err)
 	}
 	agreed, refusal := server.Check(r)
 	if refusal != nil {
-		return nil, nil, (*HandshakeError)(refusal)
+		return agreed, nil, (*HandshakeError)(refusal)
 	}
-	extra := handshake.Allowed(w.Header())
+	extra := handshake.Allowed(preset)
 	if o.BeforeUpgrade != nil {
-		added := make(http.Header)
-		if err := o.BeforeUpgrade(r, added); err != nil {
-			return nil, nil, refusedByHook(err)
+		added, refusal := o.askHook(r, deadline)
+		if refusal != nil {
+			return agreed, nil, refusal
 		}
-		if err := handshake.CheckHeader(added); err != nil {
-			return nil, nil, internalError("BeforeUpgrade", err)
-		}
-		for name, values := range added {
-			extra[name] = append(extra[name], values...)
-		}
+		extra = merge(extra, added)
 	}
 	if err := r.Context().Err(); err != nil {
-		return nil, nil, &HandshakeError{
-			Status: http.StatusServiceUnavailable, Reason: "the handshake took too long or was given up", Err: err,
-		}
+		return agreed, nil, tookTooLong(err)
 	}
-	return agreed, agreed.Response(extra), nil
+	return agreed, agreed.AppendResponse(b, extra), nil
 }
 
-// server gives the options their form for the check, and checks them.
-func (o *AcceptOptions) server() (*handshake.Server, error) {
-	s := &handshake.Server{
-		Subprotocols: o.Subprotocols,
-		AnyOrigin:    o.InsecureSkipOriginCheck,
-		Deflate:      o.Compression.wanted(),
+// askHook calls BeforeUpgrade and returns the header that it adds.
+func (o *AcceptOptions) askHook(r *http.Request, deadline time.Time) (http.Header, *HandshakeError) {
+	ctx, cancel := withDeadline(r.Context(), deadline)
+	defer cancel()
+	added := make(http.Header)
+	if err := o.BeforeUpgrade(r.WithContext(ctx), added); err != nil {
+		return nil, refusedByHook(err)
 	}
-	if err := handshake.CheckSubprotocols(s.Subprotocols); err != nil {
-		return nil, err
+	if err := handshake.CheckHeader(added); err != nil {
+		return nil, internalError("BeforeUpgrade", err)
 	}
-	if err := s.Deflate.Check(); err != nil {
-		return nil, err
+	if err := ctx.Err(); err != nil {
+		return nil, tookTooLong(err)
 	}
-	for _, pattern := range o.OriginPatterns {
-		p, err := handshake.ParseOriginPattern(pattern)
-		if err != nil {
-			return nil, err
-		}
-		s.Origins = append(s.Origins, p)
-	}
-	return s, nil
+	return added, nil
 }
 
-func (o *AcceptOptions) params(r *http.Request, agreed *handshake.Agreement, received []byte) Params {
+func tookTooLong(err error) *HandshakeError {
+	return &HandshakeError{
+		Status: http.StatusServiceUnavailable, Reason: "the handshake took too long or was given up", Err: err,
+	}
+}
+
+// merge adds the lines of added to h, which may be nil.
+func merge(h, added http.Header) http.Header {
+	if len(h) == 0 {
+		return added
+	}
+	for name, values := range added {
+		h[name] = append(h[name], values...)
+	}
+	return h
+}
+
+func (o *AcceptOptions) params(ctx context.Context, agreed *handshake.Agreement, received []byte) Params {
 	p := Params{
-		Context:      context.WithoutCancel(r.Context()),
+		Context:      ctx,
 		Subprotocol:  agreed.Subprotocol,
 		Deflate:      agreed.Deflate,
 		Received:     received,
@@ -195,17 +203,12 @@ func (o *AcceptOptions) params(r *http.Request, agreed *handshake.Agreement, rec
 	return p
 }
 
-// wanted gives the options their form for the negotiation.
-func (c *Compression) wanted() *handshake.Deflate {
-	if c == nil {
-		return nil
+// withDeadline is context.WithDeadline, without a bound where t is zero.
+func withDeadline(ctx context.Context, t time.Time) (context.Context, context.CancelFunc) {
+	if t.IsZero() {
+		return context.WithCancel(ctx)
 	}
-	return &handshake.Deflate{
-		NoContextTakeover:     c.NoContextTakeover,
-		PeerNoContextTakeover: c.PeerNoContextTakeover,
-		WindowBits:            c.WindowBits,
-		PeerWindowBits:        c.PeerWindowBits,
-	}
+	return context.WithDeadline(ctx, t)
 }
 
 // withTimeout is context.WithTimeout, without a bound where d is negative.

@@ -63,7 +63,9 @@ func checkSent(t *testing.T, what string, c *websocket.Conn, peer *wstest.Peer, 
 //
 // Checks 7692-3, 7692-15, 7692-16, 7692-17, 7692-18, 7692-23, 7692-31, 6455-143.
 // Security 7.
-func TestAcceptDeflateAgreement(t *testing.T) {
+func TestAcceptDeflateAgreement(t *testing.T) { bothWays(t, testAcceptDeflateAgreement) }
+
+func testAcceptDeflateAgreement(t *testing.T, serve serveFunc) {
 	s := serve(t, &websocket.AcceptOptions{Compression: &websocket.Compression{}})
 	for _, test := range []struct {
 		offer, answer  string

@@ -3,6 +3,7 @@ package websocket_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,17 +53,30 @@ func upgradeRequest(edits ...string) []byte {
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-// A testServer is a net/http server whose handler is Accept.
+// A testServer calls Accept in the handler of a net/http server, or Upgrade on what
+// a listener of its own accepts.
 type testServer struct {
-	*httptest.Server
-	outcome chan outcome // one for each call of Accept
-	others  []string     // paths that were asked for besides /echo
-	mu      sync.Mutex
+	*httptest.Server              // with a Listener alone in the second case
+	outcome          chan outcome // one for each call of Accept or Upgrade
+	others           []string     // paths that were asked for besides /echo
+	mu               sync.Mutex
 }
 
 type outcome struct {
 	conn *websocket.Conn
 	err  error
+}
+
+// A serveFunc starts a server on 127.0.0.1.
+type serveFunc func(t *testing.T, opts *websocket.AcceptOptions) *testServer
+
+// bothWays runs a test over Accept and over Upgrade.
+func bothWays(t *testing.T, test func(t *testing.T, serve serveFunc)) {
+	t.Helper()
+	t.Run("Accept", func(t *testing.T) {
+		test(t, func(t *testing.T, opts *websocket.AcceptOptions) *testServer { return serve(t, opts) })
+	})
+	t.Run("Upgrade", func(t *testing.T) { test(t, serveUpgrade) })
 }
 
 // serve starts a server on 127.0.0.1 with Accept on /echo behind the wrappers.
@@ -96,23 +110,63 @@ func newTestServer(opts *websocket.AcceptOptions, wrap ...func(http.Handler) htt
 	return s
 }
 
-// close ends what Accept has returned and nobody took.
+// serveUpgrade starts a server on 127.0.0.1 with Upgrade.
+func serveUpgrade(t *testing.T, opts *websocket.AcceptOptions) *testServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upgradeOn(t, l, opts)
+}
+
+// upgradeOn starts a server with Upgrade on l.
+func upgradeOn(t *testing.T, l net.Listener, opts *websocket.AcceptOptions) *testServer {
+	t.Helper()
+	s := &testServer{Server: &httptest.Server{Listener: l}, outcome: make(chan outcome, 20000)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				c, _, err := websocket.Upgrade(ctx, conn, opts)
+				s.outcome <- outcome{c, err}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		cancel()
+		serving.Wait()
+		s.closeAccepted()
+	})
+	return s
+}
+
 func (s *testServer) close() {
+	s.closeAccepted()
+	s.Close()
+}
+
+// closeAccepted ends what Accept or Upgrade has returned and nobody took.
+func (s *testServer) closeAccepted() {
 	for {
 		select {
 		case o := <-s.outcome:
 			if o.conn != nil {
 				o.conn.CloseNow()
 			}
-			continue
 		default:
+			return
 		}
-		break
 	}
-	s.Close()
 }
 
-// accepted returns the connection that Accept returned.
+// accepted returns the connection that Accept or Upgrade returned.
 func (s *testServer) accepted(t *testing.T) *websocket.Conn {
 	t.Helper()
 	o := <-s.outcome
@@ -123,7 +177,7 @@ func (s *testServer) accepted(t *testing.T) *websocket.Conn {
 	return o.conn
 }
 
-// refused returns the error that Accept returned.
+// refused returns the error that Accept or Upgrade returned.
 func (s *testServer) refused(t *testing.T) *websocket.HandshakeError {
 	t.Helper()
 	o := <-s.outcome

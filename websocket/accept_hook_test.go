@@ -14,7 +14,9 @@ import (
 // add to the answer.
 //
 // Checks 6455-47, 6455-129, 6455-150.
-func TestAcceptBeforeUpgrade(t *testing.T) {
+func TestAcceptBeforeUpgrade(t *testing.T) { bothWays(t, testAcceptBeforeUpgrade) }
+
+func testAcceptBeforeUpgrade(t *testing.T, serve serveFunc) {
 	var hook func(http.Header) error
 	s := serve(t, &websocket.AcceptOptions{
 		BeforeUpgrade: func(r *http.Request, h http.Header) error { return hook(h) },
@@ -91,7 +93,9 @@ func TestAcceptUnknownResource(t *testing.T) {
 // for the handshake's own headers.
 //
 // Checks 6455-24.
-func TestAcceptHeaderInjection(t *testing.T) {
+func TestAcceptHeaderInjection(t *testing.T) { bothWays(t, testAcceptHeaderInjection) }
+
+func testAcceptHeaderInjection(t *testing.T, serve serveFunc) {
 	bad := []http.Header{
 		{"X": {"a\r\nInjected: b"}},
 		{"X": {"a\nInjected: b"}},
@@ -142,7 +146,9 @@ func TestAcceptHeaderInjection(t *testing.T) {
 }
 
 // Options that mean nothing are the server's fault, on the first request.
-func TestAcceptBadOptions(t *testing.T) {
+func TestAcceptBadOptions(t *testing.T) { bothWays(t, testAcceptBadOptions) }
+
+func testAcceptBadOptions(t *testing.T, serve serveFunc) {
 	for _, opts := range []*websocket.AcceptOptions{
 		{Subprotocols: []string{"a\r\nInjected: b"}},
 		{Subprotocols: []string{"a b"}},

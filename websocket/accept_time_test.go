@@ -19,7 +19,9 @@ import (
 // A body that is announced and never sent does not hold the connection.
 //
 // Security 5.
-func TestAcceptBodyNeverSent(t *testing.T) {
+func TestAcceptBodyNeverSent(t *testing.T) { bothWays(t, testAcceptBodyNeverSent) }
+
+func testAcceptBodyNeverSent(t *testing.T, serve serveFunc) {
 	s := serve(t, nil)
 	for _, edit := range []string{"Content-Length: 5", "Content-Length: 100000", "Transfer-Encoding: chunked"} {
 		if resp, _ := s.exchange(t, upgradeRequest(edit)); resp.StatusCode != http.StatusBadRequest {

@@ -1,12 +1,12 @@
 package websocket
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
@@ -17,24 +17,40 @@ func refuse(w http.ResponseWriter, r *http.Request, e *HandshakeError) *Handshak
 	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control", "Trailer"} {
 		h.Del(name)
 	}
-	h.Set("Connection", "close")
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	for name, values := range e.Header {
-		h[http.CanonicalHeaderKey(name)] = values
-	}
-	if e.Header.Get("Upgrade") != "" {
-		h.Add("Connection", "Upgrade") // RFC 9110, section 7.8
+	for name, values := range refusalHeader(e) {
+		h[name] = values
 	}
 	if r.ContentLength != 0 {
 		// The server would wait for the body before it closes.
 		_ = http.NewResponseController(w).SetReadDeadline(past)
 	}
 	w.WriteHeader(e.Status)
-	if r.Method != http.MethodHead && e.Status != http.StatusNoContent && e.Status != http.StatusNotModified {
-		_, _ = io.WriteString(w, e.Reason+"\n") // a client that is gone needs no answer
-	}
+	_, _ = io.WriteString(w, refusalBody(e, r.Method)) // a client that is gone needs no answer
 	return e
+}
+
+// refusalHeader is the header of the answer that refuses a request with e.
+func refusalHeader(e *HandshakeError) http.Header {
+	h := http.Header{
+		"Connection":             {"close"},
+		"Content-Type":           {"text/plain; charset=utf-8"},
+		"X-Content-Type-Options": {"nosniff"},
+	}
+	for name, values := range e.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	if e.Header.Get("Upgrade") != "" {
+		h.Add("Connection", "Upgrade") // RFC 9110, section 7.8
+	}
+	return h
+}
+
+// refusalBody is the body of that answer, empty where there can be none.
+func refusalBody(e *HandshakeError, method string) string {
+	if method == http.MethodHead || e.Status == http.StatusNoContent || e.Status == http.StatusNotModified {
+		return ""
+	}
+	return e.Reason + "\n"
 }
 
 // refusedByHook turns the error of a hook into the answer to the client.
@@ -73,16 +89,19 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
 		return nil, nil, internalError(fmt.Sprintf("hijack %T", w), err)
 	}
 	// The buffers of the HTTP server are not kept: they are 4 KiB each.
-	received := make([]byte, buffered.Reader.Buffered())
+	n := buffered.Reader.Buffered()
+	if n == 0 {
+		return stream, nil, nil
+	}
+	received := make([]byte, n)
 	_, _ = io.ReadFull(buffered.Reader, received) // all of it is buffered
 	return stream, received, nil
 }
 
-// sendResponse sends the answer before ctx ends. NewConn takes the deadline away,
-// and those of the HTTP server with it.
-func sendResponse(ctx context.Context, stream net.Conn, response []byte) error {
-	deadline, _ := ctx.Deadline()
-	err := stream.SetDeadline(deadline)
+// sendResponse sends the answer before the deadline. NewConn takes deadlines away,
+// those of an HTTP server too.
+func sendResponse(stream net.Conn, deadline time.Time, response []byte) error {
+	err := stream.SetWriteDeadline(deadline)
 	if err == nil {
 		_, err = stream.Write(response)
 	}

@@ -17,7 +17,7 @@ func HeadEnd(b []byte, from int) (n int, found bool, err error) {
 			return from, false, nil
 		}
 		if i == 0 || b[from+i-1] != '\r' {
-			return from, false, errors.New("line of the answer does not end in CRLF")
+			return from, false, errors.New("line of the head does not end in CRLF")
 		}
 		from += i + 1
 		if i == 1 {
@@ -40,7 +40,7 @@ func CheckHead(head []byte) error {
 		}
 		// A line that begins with white space has no name: folding is obsolete.
 		name, value, ok := bytes.Cut(line, colon)
-		if !ok || !IsToken(string(name)) || !isFieldValue(string(value)) {
+		if !ok || !IsToken(string(name)) || !isFieldValue(value) {
 			return fmt.Errorf("malformed header line %.80q", line)
 		}
 		rest = after
@@ -66,5 +66,5 @@ func isStatusLine(line []byte) bool {
 		}
 	}
 	reason := line[len(form):]
-	return len(reason) == 0 || reason[0] == ' ' && isFieldValue(string(reason))
+	return len(reason) == 0 || reason[0] == ' ' && isFieldValue(reason)
 }

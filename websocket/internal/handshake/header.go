@@ -38,7 +38,7 @@ func IsReserved(name string) bool {
 	return strings.HasPrefix(name, "sec-websocket-")
 }
 
-func isFieldValue(s string) bool {
+func isFieldValue[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
@@ -51,6 +51,9 @@ func isFieldValue(s string) bool {
 // description of a body. It is for headers set by others than the one who asks
 // for the handshake.
 func Allowed(h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil
+	}
 	allowed := make(http.Header)
 	for name, values := range h {
 		one := http.Header{name: values}
@@ -63,6 +66,9 @@ func Allowed(h http.Header) http.Header {
 
 // appendHeader appends the lines of h, sorted by name. It was checked.
 func appendHeader(b []byte, h http.Header) []byte {
+	if len(h) == 0 {
+		return b
+	}
 	names := make([]string, 0, len(h))
 	for name := range h {
 		names = append(names, name)

@@ -2,8 +2,8 @@ package handshake
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
 )
@@ -22,7 +22,8 @@ type Agreement struct {
 	Deflate     *deflate.Params
 
 	// The server's answer.
-	accept, extensions string
+	accept     acceptValue
+	extensions string
 }
 
 // version is the one version of the protocol that is spoken (RFC 6455,
@@ -31,43 +32,66 @@ const version = "13"
 
 // Check compares the request with RFC 6455, section 4.2.1, and decides what to
 // agree on (section 4.2.2). The error says how to refuse the request.
-func (s *Server) Check(r *http.Request) (*Agreement, *Error) {
-	for _, check := range []func(*http.Request) *Error{checkRequestLine, checkUpgrade, checkMessage, checkVersion} {
-		if err := check(r); err != nil {
-			return nil, err
-		}
+//
+// The names in r.Header are canonical, as all servers make them. What the
+// agreement holds is no part of the request's memory.
+func (s *Server) Check(r *http.Request) (a Agreement, err *Error) {
+	if err := checkForm(r); err != nil {
+		return a, err
 	}
-	keys := r.Header.Values("Sec-WebSocket-Key")
+	keys := r.Header["Sec-Websocket-Key"]
 	if len(keys) != 1 || !ValidKey(keys[0]) {
-		return nil, badRequestf("4.2.1", "Sec-WebSocket-Key is not one value of 16 octets in base64")
+		return a, badRequestf("4.2.1", "Sec-WebSocket-Key is not one value of 16 octets in base64")
 	}
-	// 9.1: what breaks the grammar fails the handshake, whether or not an
-	// extension would be used.
-	lines := r.Header.Values("Sec-WebSocket-Extensions")
-	if strings.Trim(strings.Join(lines, ""), " \t") == "" {
-		lines = nil // so some clients say that they have nothing to offer
+	offers, err := parseOffers(r.Header["Sec-Websocket-Extensions"])
+	if err != nil {
+		return a, err
+	}
+	subprotocols, malformed := ParseSubprotocols(r.Header["Sec-Websocket-Protocol"])
+	if malformed != nil {
+		return a, badRequestf("4.1", "%v", malformed)
+	}
+	if err := s.checkOrigin(r); err != nil {
+		return a, refusef(http.StatusForbidden, "4.2.2", "%v", err)
+	}
+	a.accept = acceptFor(keys[0])
+	a.Subprotocol = SelectSubprotocol(subprotocols, s.Subprotocols)
+	a.extensions, a.Deflate = s.Deflate.AcceptDeflate(offers)
+	return a, nil
+}
+
+// parseOffers parses the extensions that a client offers. 9.1: what breaks the
+// grammar fails the handshake, whether or not an extension would be used.
+func parseOffers(lines []string) ([]Extension, *Error) {
+	if !slices.ContainsFunc(lines, func(line string) bool { return trim(line) != "" }) {
+		return nil, nil // an empty header is how some clients say that they have nothing to offer
 	}
 	offers, err := ParseExtensions(lines)
 	if err != nil {
 		return nil, badRequestf("9.1", "%v", err)
 	}
-	subprotocols, err := ParseSubprotocols(r.Header.Values("Sec-WebSocket-Protocol"))
-	if err != nil {
-		return nil, badRequestf("4.1", "%v", err)
+	return offers, nil
+}
+
+// checkForm checks what is the same for every request.
+func checkForm(r *http.Request) *Error {
+	if err := checkRequestLine(r); err != nil {
+		return err
 	}
-	if err := s.checkOrigin(r); err != nil {
-		return nil, refusef(http.StatusForbidden, "4.2.2", "%v", err)
+	if err := checkUpgrade(r); err != nil {
+		return err
 	}
-	a := &Agreement{accept: Accept(keys[0]), Subprotocol: SelectSubprotocol(subprotocols, s.Subprotocols)}
-	a.extensions, a.Deflate = s.Deflate.AcceptDeflate(offers)
-	return a, nil
+	if err := checkMessage(r); err != nil {
+		return err
+	}
+	return checkVersion(r)
 }
 
 func (s *Server) checkOrigin(r *http.Request) error {
 	if s.AnyOrigin {
 		return nil
 	}
-	return CheckOrigin(r.Header.Values("Origin"), r.Host, r.TLS != nil, s.Origins)
+	return CheckOrigin(r.Header["Origin"], r.Host, r.TLS != nil, s.Origins)
 }
 
 func checkRequestLine(r *http.Request) *Error {
@@ -92,10 +116,10 @@ func checkUpgrade(r *http.Request) *Error {
 	if !r.ProtoAtLeast(1, 1) {
 		return upgradeRequired("4.2.1", "the request came over %s, the handshake needs HTTP/1.1", r.Proto)
 	}
-	if !HasToken(r.Header.Values("Upgrade"), "websocket") {
+	if !HasToken(r.Header["Upgrade"], "websocket") {
 		return upgradeRequired("4.2.1", "Upgrade does not name websocket")
 	}
-	if !HasToken(r.Header.Values("Connection"), "upgrade") {
+	if !HasToken(r.Header["Connection"], "upgrade") {
 		return badRequestf("4.2.1", "Connection does not name Upgrade")
 	}
 	return nil
@@ -116,7 +140,7 @@ func checkMessage(r *http.Request) *Error {
 // checkVersion sees to Sec-WebSocket-Version. 4.4: whatever is wrong with it, the
 // answer lists what is spoken.
 func checkVersion(r *http.Request) *Error {
-	versions := r.Header.Values("Sec-WebSocket-Version")
+	versions := r.Header["Sec-Websocket-Version"]
 	if len(versions) == 1 && versions[0] == version {
 		return nil
 	}
@@ -143,11 +167,11 @@ func upgradeRequired(section, format string, args ...any) *Error {
 	return err
 }
 
-// Response returns the answer that opens the connection (RFC 6455, section 4.2.2).
-// CheckHeader has passed extra.
-func (a *Agreement) Response(extra http.Header) []byte {
-	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-	b = appendLine(b, "Sec-WebSocket-Accept", a.accept)
+// AppendResponse appends the answer that opens the connection (RFC 6455, section
+// 4.2.2). CheckHeader has passed extra.
+func (a *Agreement) AppendResponse(b []byte, extra http.Header) []byte {
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	b = append(append(append(b, "Sec-WebSocket-Accept: "...), a.accept[:]...), "\r\n"...)
 	if a.Subprotocol != "" {
 		b = appendLine(b, "Sec-WebSocket-Protocol", a.Subprotocol)
 	}

@@ -48,8 +48,8 @@ func CheckSubprotocols(names []string) error {
 // SelectSubprotocol returns the first of offered that is spoken, or "".
 func SelectSubprotocol(offered, spoken []string) string {
 	for _, name := range offered {
-		if slices.Contains(spoken, name) {
-			return name
+		if i := slices.Index(spoken, name); i >= 0 {
+			return spoken[i] // name would keep the whole request in memory
 		}
 	}
 	return ""

@@ -5,14 +5,16 @@ package handshake
 
 import "strings"
 
-// isTokenByte reports whether c may stand in a token (RFC 9110, section 5.6.2).
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
+// tokenBytes says which bytes may stand in a token (RFC 9110, section 5.6.2).
+var tokenBytes = func() (table [256]bool) {
+	for c := range table {
+		letter := 'a' <= lower(byte(c)) && lower(byte(c)) <= 'z'
+		table[c] = letter || isDigit(byte(c)) || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
 	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+	return table
+}()
+
+func isTokenByte(c byte) bool { return tokenBytes[c] }
 
 // IsToken reports whether s is a token, which is never empty.
 func IsToken(s string) bool {
