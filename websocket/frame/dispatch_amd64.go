@@ -2,29 +2,29 @@
 
 package frame
 
-import "unicode/utf8"
-
-// From here on a kernel of that vector size is worth its call.
-const (
-	fromSSE2 = 16
-	fromAVX2 = 64
+import (
+	"unicode/utf8"
+	"unsafe"
 )
 
-// xor writes src XORed with key to dst, which is as long.
-func xor(dst, src []byte, key uint32) {
-	switch n := len(src); {
-	case n < fromSSE2 || len(dst) < n:
-		xorPlain(dst, src, key)
-	case n >= fromAVX2 && hasAVX2:
-		maskAVX2(&dst[0], &src[0], n, key)
-	default:
-		maskSSE2(&dst[0], &src[0], n, key)
-	}
+// mask is Mask.
+func mask(b []byte, key uint32) uint32 {
+	p := unsafe.SliceData(b)
+	return maskVectors(p, p, len(b), key, hasAVX2)
 }
 
+// maskCopy is MaskCopy to as much as there is to copy.
+func maskCopy(dst, src []byte, key uint32) uint32 {
+	return maskVectors(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), key, hasAVX2)
+}
+
+// fewest bytes are worth the call of validAVX2, and what it needs.
+const fewest = 4
+
+// valid is utf8.Valid.
 func valid(p []byte) bool {
-	if hasAVX2 {
-		return validAVX2(p)
+	if len(p) < fewest || !hasAVX2 {
+		return utf8.Valid(p)
 	}
-	return utf8.Valid(p)
+	return validAVX2(p)
 }

@@ -7,7 +7,14 @@ package frame
 
 import "unicode/utf8"
 
-// xor writes src XORed with key to dst, which is as long.
-func xor(dst, src []byte, key uint32) { xorPlain(dst, src, key) }
+// mask is Mask.
+func mask(b []byte, key uint32) uint32 { return maskPlain(b, key) }
 
+// maskCopy is MaskCopy to as much as there is to copy.
+func maskCopy(dst, src []byte, key uint32) uint32 {
+	copy(dst, src)
+	return maskPlain(dst, key)
+}
+
+// valid is utf8.Valid.
 func valid(p []byte) bool { return utf8.Valid(p) }

@@ -10,19 +10,13 @@ func cpuid(leaf uint32, subleaf uint32) (eax uint32, ebx uint32, ecx uint32, edx
 // xgetbv reads the extended control register 0.
 func xgetbv() (eax uint32, edx uint32)
 
-// maskSSE2 XORs n bytes of src, which are at least 16, with key into dst.
-// Every amd64 has what it needs.
+// maskVectors XORs n bytes of src with key into dst, which may be src or begin before it.
+// It uses AVX2 where avx2 says so, and returns the key for the byte that follows.
 //
 //go:noescape
-func maskSSE2(dst *byte, src *byte, n int, key uint32)
+func maskVectors(dst *byte, src *byte, n int, key uint32, avx2 bool) (next uint32)
 
-// maskAVX2 XORs n bytes of src, which are at least 32, with key into dst.
-// It needs AVX2.
-//
-//go:noescape
-func maskAVX2(dst *byte, src *byte, n int, key uint32)
-
-// validAVX2 reports whether p is UTF-8. It needs AVX2.
+// validAVX2 reports whether p, of at least 4 bytes, is UTF-8. It needs AVX2.
 //
 //go:noescape
 func validAVX2(p []byte) bool

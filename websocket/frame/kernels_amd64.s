@@ -24,129 +24,57 @@ TEXT ·xgetbv(SB), NOSPLIT, $0-8
 	MOVL DX, edx+4(FP)
 	RET
 
-// func maskSSE2(dst *byte, src *byte, n int, key uint32)
-// Requires: SSE2
-TEXT ·maskSSE2(SB), NOSPLIT, $0-28
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), DX
-	MOVQ n+16(FP), BX
-	MOVL key+24(FP), SI
-
-	// The first vector, and the last with the key turned to it.
-	MOVQ   SI, X2
-	PSHUFD $0x00, X2, X2
-	MOVOU  (DX), X0
-	PXOR   X2, X0
-	MOVL   BX, CX
-	SHLL   $0x03, CX
-	RORL   CL, SI
-	MOVQ   SI, X2
-	PSHUFD $0x00, X2, X2
-	MOVOU  -16(DX)(BX*1), X1
-	PXOR   X2, X1
-	MOVQ   AX, DI
-	LEAQ   -16(AX)(BX*1), R8
-	CMPQ   BX, $0x20
-	JBE    ends
-
-	// The key turned back, and on to the first aligned byte that the first vector may leave.
-	MOVQ   AX, CX
-	ANDQ   $0x0f, CX
-	MOVL   $0x00000010, R9
-	SUBQ   CX, R9
-	SUBQ   BX, R9
-	MOVL   R9, CX
-	SHLL   $0x03, CX
-	RORL   CL, SI
-	ADDQ   BX, R9
-	MOVQ   SI, X2
-	PSHUFD $0x00, X2, X2
-	ADDQ   R9, AX
-	ADDQ   R9, DX
-	SUBQ   R9, BX
-	SUBQ   $+64, BX
-	JLT    singles
-
-blocks:
-	MOVOU (DX), X3
-	MOVOU 16(DX), X4
-	MOVOU 32(DX), X5
-	MOVOU 48(DX), X6
-	PXOR  X2, X3
-	PXOR  X2, X4
-	PXOR  X2, X5
-	PXOR  X2, X6
-	MOVOU X3, (AX)
-	MOVOU X4, 16(AX)
-	MOVOU X5, 32(AX)
-	MOVOU X6, 48(AX)
-	ADDQ  $+64, AX
-	ADDQ  $+64, DX
-	SUBQ  $+64, BX
-	JGE   blocks
-
-singles:
-	ADDQ $+48, BX
-	JLT  ends
-
-single:
-	MOVOU (DX), X3
-	PXOR  X2, X3
-	MOVOU X3, (AX)
-	ADDQ  $0x10, AX
-	ADDQ  $0x10, DX
-	SUBQ  $0x10, BX
-	JGE   single
-
-ends:
-	MOVOU X0, (DI)
-	MOVOU X1, (R8)
-	RET
-
-// func maskAVX2(dst *byte, src *byte, n int, key uint32)
-// Requires: AVX, AVX2
-TEXT ·maskAVX2(SB), NOSPLIT, $0-28
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), DX
-	MOVQ n+16(FP), BX
-	MOVL key+24(FP), SI
+// func maskVectors(dst *byte, src *byte, n int, key uint32, avx2 bool) (next uint32)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maskVectors(SB), NOSPLIT, $0-36
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), DX
+	MOVQ  n+16(FP), BX
+	MOVL  key+24(FP), SI
+	MOVL  SI, DI
+	MOVL  BX, CX
+	SHLL  $0x03, CX
+	RORL  CL, DI
+	MOVL  DI, next+32(FP)
+	CMPQ  BX, $0x10
+	JB    short
+	CMPQ  BX, $0x20
+	JB    sse2
+	MOVB  avx2+28(FP), CL
+	TESTB CL, CL
+	JEQ   sse2
 
 	// The first vector, and the last with the key turned to it.
 	VMOVQ        SI, X2
 	VPBROADCASTD X2, Y2
 	VMOVDQU      (DX), Y0
 	VPXOR        Y2, Y0, Y0
-	MOVL         BX, CX
-	SHLL         $0x03, CX
-	RORL         CL, SI
-	VMOVQ        SI, X2
+	VMOVQ        DI, X2
 	VPBROADCASTD X2, Y2
 	VMOVDQU      -32(DX)(BX*1), Y1
 	VPXOR        Y2, Y1, Y1
 	MOVQ         AX, DI
 	LEAQ         -32(AX)(BX*1), R8
 	CMPQ         BX, $0x40
-	JBE          ends
+	JBE          avx2_ends
 
-	// The key turned back, and on to the first aligned byte that the first vector may leave.
+	// The key turned to the last aligned byte that follows on the first vector.
 	MOVQ         AX, CX
 	ANDQ         $0x1f, CX
 	MOVL         $0x00000020, R9
 	SUBQ         CX, R9
-	SUBQ         BX, R9
 	MOVL         R9, CX
 	SHLL         $0x03, CX
 	RORL         CL, SI
-	ADDQ         BX, R9
 	VMOVQ        SI, X2
 	VPBROADCASTD X2, Y2
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	SUBQ         R9, BX
 	SUBQ         $+128, BX
-	JLT          singles
+	JLT          avx2_singles
 
-blocks:
+avx2_blocks:
 	VMOVDQU (DX), Y3
 	VMOVDQU 32(DX), Y4
 	VMOVDQU 64(DX), Y5
@@ -162,69 +90,187 @@ blocks:
 	ADDQ    $+128, AX
 	ADDQ    $+128, DX
 	SUBQ    $+128, BX
-	JGE     blocks
+	JGE     avx2_blocks
 
-singles:
+avx2_singles:
 	ADDQ $+96, BX
-	JLT  ends
+	JLT  avx2_ends
 
-single:
+avx2_single:
 	VMOVDQU (DX), Y3
 	VPXOR   Y2, Y3, Y3
 	VMOVDQU Y3, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, DX
 	SUBQ    $0x20, BX
-	JGE     single
+	JGE     avx2_single
 
-ends:
+avx2_ends:
 	VMOVDQU Y0, (DI)
 	VMOVDQU Y1, (R8)
 	VZEROUPPER
 	RET
 
+sse2:
+	// The first vector, and the last with the key turned to it.
+	MOVQ   SI, X2
+	PSHUFD $0x00, X2, X2
+	MOVOU  (DX), X0
+	PXOR   X2, X0
+	MOVQ   DI, X2
+	PSHUFD $0x00, X2, X2
+	MOVOU  -16(DX)(BX*1), X1
+	PXOR   X2, X1
+	MOVQ   AX, DI
+	LEAQ   -16(AX)(BX*1), R8
+	CMPQ   BX, $0x20
+	JBE    sse2_ends
+
+	// The key turned to the last aligned byte that follows on the first vector.
+	MOVQ   AX, CX
+	ANDQ   $0x0f, CX
+	MOVL   $0x00000010, R9
+	SUBQ   CX, R9
+	MOVL   R9, CX
+	SHLL   $0x03, CX
+	RORL   CL, SI
+	MOVQ   SI, X2
+	PSHUFD $0x00, X2, X2
+	ADDQ   R9, AX
+	ADDQ   R9, DX
+	SUBQ   R9, BX
+	SUBQ   $+64, BX
+	JLT    sse2_singles
+
+sse2_blocks:
+	MOVOU (DX), X3
+	MOVOU 16(DX), X4
+	MOVOU 32(DX), X5
+	MOVOU 48(DX), X6
+	PXOR  X2, X3
+	PXOR  X2, X4
+	PXOR  X2, X5
+	PXOR  X2, X6
+	MOVOU X3, (AX)
+	MOVOU X4, 16(AX)
+	MOVOU X5, 32(AX)
+	MOVOU X6, 48(AX)
+	ADDQ  $+64, AX
+	ADDQ  $+64, DX
+	SUBQ  $+64, BX
+	JGE   sse2_blocks
+
+sse2_singles:
+	ADDQ $+48, BX
+	JLT  sse2_ends
+
+sse2_single:
+	MOVOU (DX), X3
+	PXOR  X2, X3
+	MOVOU X3, (AX)
+	ADDQ  $0x10, AX
+	ADDQ  $0x10, DX
+	SUBQ  $0x10, BX
+	JGE   sse2_single
+
+sse2_ends:
+	MOVOU X0, (DI)
+	MOVOU X1, (R8)
+	RET
+
+short:
+	CMPQ BX, $0x08
+	JB   short_4
+	MOVQ (DX), CX
+	MOVQ -8(DX)(BX*1), DX
+	MOVQ SI, R8
+	SHLQ $0x20, R8
+	ORQ  R8, SI
+	XORQ SI, CX
+	MOVQ DI, SI
+	SHLQ $0x20, SI
+	ORQ  SI, DI
+	XORQ DI, DX
+	MOVQ CX, (AX)
+	MOVQ DX, -8(AX)(BX*1)
+	RET
+
+short_4:
+	CMPQ BX, $0x04
+	JB   short_1
+	MOVL (DX), CX
+	MOVL -4(DX)(BX*1), DX
+	XORL SI, CX
+	XORL DI, DX
+	MOVL CX, (AX)
+	MOVL DX, -4(AX)(BX*1)
+	RET
+
+short_1:
+	CMPQ    BX, $0x00
+	JEQ     short_0
+	MOVBLZX (DX), CX
+	XORL    SI, CX
+	MOVB    CL, (AX)
+	SHRL    $0x08, SI
+	CMPQ    BX, $0x01
+	JEQ     short_0
+	MOVBLZX 1(DX), CX
+	XORL    SI, CX
+	MOVB    CL, 1(AX)
+	SHRL    $0x08, SI
+	CMPQ    BX, $0x02
+	JEQ     short_0
+	MOVBLZX 2(DX), CX
+	XORL    SI, CX
+	MOVB    CL, 2(AX)
+	SHRL    $0x08, SI
+
+short_0:
+	RET
+
 // func validAVX2(p []byte) bool
 // Requires: AVX, AVX2
 TEXT ·validAVX2(SB), NOSPLIT, $0-25
-	MOVQ p_base+0(FP), AX
-	MOVQ p_len+8(FP), DX
-	XORL CX, CX
-	CMPQ DX, $0x20
+	MOVQ p_base+0(FP), BX
+	MOVQ p_len+8(FP), CX
+	XORL AX, AX
+	CMPQ CX, $0x20
 	JB   short
-	MOVQ DX, SI
+	MOVQ CX, SI
 	SUBQ $+128, SI
 	JB   ascii_singles
 
 ascii:
-	VMOVDQU   (AX)(CX*1), Y0
-	VPOR      32(AX)(CX*1), Y0, Y0
-	VPOR      64(AX)(CX*1), Y0, Y0
-	VPOR      96(AX)(CX*1), Y0, Y0
-	VPMOVMSKB Y0, BX
-	TESTL     BX, BX
+	VMOVDQU   (BX)(AX*1), Y0
+	VPOR      32(BX)(AX*1), Y0, Y0
+	VPOR      64(BX)(AX*1), Y0, Y0
+	VPOR      96(BX)(AX*1), Y0, Y0
+	VPMOVMSKB Y0, DX
+	TESTL     DX, DX
 	JNE       beyond
-	ADDQ      $+128, CX
-	CMPQ      CX, SI
+	ADDQ      $+128, AX
+	CMPQ      AX, SI
 	JBE       ascii
 
 ascii_singles:
-	MOVQ DX, SI
+	MOVQ CX, SI
 	SUBQ $0x20, SI
 
 ascii_single:
-	CMPQ      CX, SI
+	CMPQ      AX, SI
 	JA        ascii_last
-	VMOVDQU   (AX)(CX*1), Y0
-	VPMOVMSKB Y0, BX
-	TESTL     BX, BX
+	VMOVDQU   (BX)(AX*1), Y0
+	VPMOVMSKB Y0, DX
+	TESTL     DX, DX
 	JNE       beyond
-	ADDQ      $0x20, CX
+	ADDQ      $0x20, AX
 	JMP       ascii_single
 
 ascii_last:
-	VMOVDQU   (AX)(SI*1), Y0
-	VPMOVMSKB Y0, BX
-	TESTL     BX, BX
+	VMOVDQU   (BX)(SI*1), Y0
+	VPMOVMSKB Y0, DX
+	TESTL     DX, DX
 	JEQ       valid
 
 beyond:
@@ -236,12 +282,12 @@ beyond:
 	VPBROADCASTB   fourth<>+0(SB), Y5
 	VPBROADCASTB   top<>+0(SB), Y6
 	VPXOR          Y7, Y7, Y7
-	TESTQ          CX, CX
+	TESTQ          AX, AX
 	JNE            text
 
 	// Nothing stands before the first block.
 	VPXOR      Y9, Y9, Y9
-	VMOVDQU    (AX)(CX*1), Y8
+	VMOVDQU    (BX)(AX*1), Y8
 	VPERM2I128 $0x21, Y8, Y9, Y9
 	VPALIGNR   $0x0f, Y9, Y8, Y11
 	VPALIGNR   $0x0e, Y9, Y8, Y12
@@ -264,22 +310,22 @@ beyond:
 	VPAND    Y6, Y12, Y12
 	VPXOR    Y12, Y8, Y8
 	VPOR     Y8, Y7, Y7
-	ADDQ     $0x20, CX
+	ADDQ     $0x20, AX
 
 text:
-	MOVQ      DX, BX
-	SUBQ      CX, BX
-	CMPQ      BX, $0x40
+	MOVQ      CX, DX
+	SUBQ      AX, DX
+	CMPQ      DX, $0x40
 	JB        text_single
-	VMOVDQU   (AX)(CX*1), Y8
-	VMOVDQU   32(AX)(CX*1), Y9
+	VMOVDQU   (BX)(AX*1), Y8
+	VMOVDQU   32(BX)(AX*1), Y9
 	VPOR      Y8, Y9, Y11
-	VPMOVMSKB Y11, BX
-	TESTL     BX, BX
+	VPMOVMSKB Y11, DX
+	TESTL     DX, DX
 	JEQ       text_ascii
-	VMOVDQU   -1(AX)(CX*1), Y11
-	VMOVDQU   -2(AX)(CX*1), Y12
-	VMOVDQU   -3(AX)(CX*1), Y13
+	VMOVDQU   -1(BX)(AX*1), Y11
+	VMOVDQU   -2(BX)(AX*1), Y12
+	VMOVDQU   -3(BX)(AX*1), Y13
 	VPSRLW    $0x04, Y11, Y14
 	VPAND     Y3, Y14, Y14
 	VPSHUFB   Y14, Y0, Y14
@@ -298,9 +344,9 @@ text:
 	VPAND    Y6, Y12, Y12
 	VPXOR    Y12, Y8, Y8
 	VPOR     Y8, Y7, Y7
-	VMOVDQU  31(AX)(CX*1), Y8
-	VMOVDQU  30(AX)(CX*1), Y11
-	VMOVDQU  29(AX)(CX*1), Y12
+	VMOVDQU  31(BX)(AX*1), Y8
+	VMOVDQU  30(BX)(AX*1), Y11
+	VMOVDQU  29(BX)(AX*1), Y12
 	VPSRLW   $0x04, Y8, Y13
 	VPAND    Y3, Y13, Y13
 	VPSHUFB  Y13, Y0, Y13
@@ -319,26 +365,26 @@ text:
 	VPAND    Y6, Y11, Y11
 	VPXOR    Y11, Y9, Y9
 	VPOR     Y9, Y7, Y7
-	ADDQ     $0x40, CX
+	ADDQ     $0x40, AX
 	JMP      text
 
 text_ascii:
 	// What comes before ASCII must be complete.
-	VMOVDQU  -32(AX)(CX*1), Y9
+	VMOVDQU  -32(BX)(AX*1), Y9
 	VPSUBUSB ends<>+0(SB), Y9, Y9
 	VPOR     Y9, Y7, Y7
 	VPTEST   Y7, Y7
 	JNE      end
-	ADDQ     $0x40, CX
+	ADDQ     $0x40, AX
 	JMP      text
 
 text_single:
-	CMPQ    BX, $0x20
+	CMPQ    DX, $0x20
 	JB      text_rest
-	VMOVDQU (AX)(CX*1), Y8
-	VMOVDQU -1(AX)(CX*1), Y9
-	VMOVDQU -2(AX)(CX*1), Y11
-	VMOVDQU -3(AX)(CX*1), Y12
+	VMOVDQU (BX)(AX*1), Y8
+	VMOVDQU -1(BX)(AX*1), Y9
+	VMOVDQU -2(BX)(AX*1), Y11
+	VMOVDQU -3(BX)(AX*1), Y12
 	VPSRLW  $0x04, Y9, Y13
 	VPAND   Y3, Y13, Y13
 	VPSHUFB Y13, Y0, Y13
@@ -357,33 +403,33 @@ text_single:
 	VPAND    Y6, Y11, Y11
 	VPXOR    Y11, Y8, Y8
 	VPOR     Y8, Y7, Y7
-	ADDQ     $0x20, CX
-	SUBQ     $0x20, BX
+	ADDQ     $0x20, AX
+	SUBQ     $0x20, DX
 
 text_rest:
-	VMOVDQU     -32(AX)(CX*1), Y9
+	VMOVDQU     -32(BX)(AX*1), Y9
 	VMOVDQA     Y9, Y8
-	TESTQ       BX, BX
+	TESTQ       DX, DX
 	JEQ         end
-	VMOVDQU     -16(AX)(DX*1), X8
-	MOVQ        BX, DX
-	NEGQ        DX
-	ANDQ        $0x0f, DX
+	VMOVDQU     -16(BX)(CX*1), X8
+	MOVQ        DX, CX
+	NEGQ        CX
+	ANDQ        $0x0f, CX
 	LEAQ        shifts<>+0(SB), SI
-	VPSHUFB     (SI)(DX*1), X8, X8
-	CMPQ        BX, $0x10
+	VPSHUFB     (SI)(CX*1), X8, X8
+	CMPQ        DX, $0x10
 	JBE         rest
-	VMOVDQU     (AX)(CX*1), X10
+	VMOVDQU     (BX)(AX*1), X10
 	VINSERTI128 $0x01, X8, Y10, Y8
 	JMP         rest
 
 short:
-	CMPQ           DX, $0x10
+	CMPQ           CX, $0x10
 	JB             short_words
-	VMOVDQU        (AX)(CX*1), X9
-	VPOR           -16(AX)(DX*1), X9, X9
-	VPMOVMSKB      X9, BX
-	TESTL          BX, BX
+	VMOVDQU        (BX)(AX*1), X9
+	VPOR           -16(BX)(CX*1), X9, X9
+	VPMOVMSKB      X9, DX
+	TESTL          DX, DX
 	JEQ            valid
 	VBROADCASTI128 prevHigh<>+0(SB), Y0
 	VBROADCASTI128 prevLow<>+0(SB), Y1
@@ -394,70 +440,46 @@ short:
 	VPBROADCASTB   top<>+0(SB), Y6
 	VPXOR          Y7, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	VMOVDQU        -16(AX)(DX*1), X8
-	MOVQ           DX, BX
-	NEGQ           BX
-	ANDQ           $0x0f, BX
+	VMOVDQU        -16(BX)(CX*1), X8
+	MOVQ           CX, DX
+	NEGQ           DX
+	ANDQ           $0x0f, DX
 	LEAQ           shifts<>+0(SB), SI
-	VPSHUFB        (SI)(BX*1), X8, X8
-	CMPQ           DX, $0x10
+	VPSHUFB        (SI)(DX*1), X8, X8
+	CMPQ           CX, $0x10
 	JBE            rest
-	VMOVDQU        (AX)(CX*1), X10
+	VMOVDQU        (BX)(AX*1), X10
 	VINSERTI128    $0x01, X8, Y10, Y8
 	JMP            rest
 
 short_words:
-	XORL SI, SI
-	CMPQ DX, $0x08
+	XORL DX, DX
+	CMPQ CX, $0x08
 	JB   words_4
-	MOVQ (AX)(CX*1), BX
-	MOVQ -8(AX)(DX*1), SI
+	MOVQ (BX)(AX*1), AX
+	MOVQ -8(BX)(CX*1), DX
 
 	// By 8*(16-n) bits, in two steps: a word cannot be shifted by all of its bits.
-	MOVQ DX, CX
 	NEGQ CX
 	LEAQ 32(CX)(CX*1), CX
 	ADDQ CX, CX
-	SHRQ CL, SI
-	SHRQ CL, SI
+	SHRQ CL, DX
+	SHRQ CL, DX
 	JMP  words
 
 words_4:
-	CMPQ DX, $0x04
-	JB   words_1
-	MOVL (AX)(CX*1), BX
-	MOVL -4(AX)(DX*1), DI
-	MOVQ DX, CX
+	MOVL (BX)(AX*1), AX
+	MOVL -4(BX)(CX*1), BX
 	SHLQ $0x03, CX
-	ADDQ $-32, CX
-	SHLQ CL, DI
-	ORQ  DI, BX
-	JMP  words
-
-words_1:
-	TESTQ DX, DX
-	JEQ   valid
-
-	// The first, the middle and the last byte, which may be the same.
-	MOVBLZX (AX)(CX*1), BX
-	MOVQ    DX, CX
-	SHRQ    $0x01, CX
-	MOVBLZX (AX)(CX*1), DI
-	SHLQ    $0x03, CX
-	SHLQ    CL, DI
-	ORQ     DI, BX
-	MOVBLZX -1(AX)(DX*1), DI
-	MOVQ    DX, CX
-	SHLQ    $0x03, CX
-	ADDQ    $-8, CX
-	SHLQ    CL, DI
-	ORQ     DI, BX
+	SUBQ $0x20, CX
+	SHLQ CL, BX
+	ORQ  BX, AX
 
 words:
-	MOVQ           BX, AX
-	ORQ            SI, AX
-	MOVQ           $0x8080808080808080, CX
-	TESTQ          CX, AX
+	MOVQ           AX, CX
+	ORQ            DX, CX
+	MOVQ           $0x8080808080808080, BX
+	TESTQ          BX, CX
 	JEQ            valid
 	VBROADCASTI128 prevHigh<>+0(SB), Y0
 	VBROADCASTI128 prevLow<>+0(SB), Y1
@@ -468,8 +490,8 @@ words:
 	VPBROADCASTB   top<>+0(SB), Y6
 	VPXOR          Y7, Y7, Y7
 	VPXOR          Y9, Y9, Y9
-	VMOVQ          BX, X8
-	VPINSRQ        $0x01, SI, X8, X8
+	VMOVQ          AX, X8
+	VPINSRQ        $0x01, DX, X8, X8
 
 rest:
 	VPERM2I128 $0x21, Y8, Y9, Y9

@@ -59,7 +59,7 @@ func BenchmarkMask(b *testing.B) {
 		f    func(dst, src []byte)
 	}{
 		{"Mask", func(dst, _ []byte) { Mask(dst, 0xfa37213d) }},
-		{"MaskPlain", func(dst, _ []byte) { xorPlain(dst, dst, 0xfa37213d) }},
+		{"MaskPlain", func(dst, _ []byte) { maskPlain(dst, 0xfa37213d) }},
 		{"MaskCopy", func(dst, src []byte) { MaskCopy(dst, src, 0xfa37213d) }},
 		{"CopyThenMask", func(dst, src []byte) { copy(dst, src); Mask(dst, 0xfa37213d) }},
 	}

@@ -18,12 +18,21 @@ type UTF8 struct {
 // Valid takes the next piece of the text and reports whether the text can still
 // become valid. Once false, it stays false until Reset.
 func (u *UTF8) Valid(b []byte) bool {
+	if len(b) > 0 && b[len(b)-1] < utf8.RuneSelf && u.Complete() {
+		u.invalid = !valid(b)
+		return !u.invalid
+	}
+	return u.piece(b)
+}
+
+// piece is Valid for a piece that begins or ends inside a code point, too.
+func (u *UTF8) piece(b []byte) bool {
 	for u.need > 0 && len(b) > 0 && !u.invalid {
 		u.next(b[0])
 		b = b[1:]
 	}
-	if u.invalid || len(b) == 0 {
-		return !u.invalid
+	if u.invalid {
+		return false
 	}
 	end := whole(b)
 	if u.invalid = !valid(b[:end]); u.invalid {

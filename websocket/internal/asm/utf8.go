@@ -29,7 +29,7 @@ func validUTF8(ctx *build.Context) {
 	ctx.Attributes(attr.NOSPLIT)
 	ctx.Pragma("noescape")
 	ctx.SignatureExpr("func(p []byte) bool")
-	ctx.Doc("validAVX2 reports whether p is UTF-8. It needs AVX2.")
+	ctx.Doc("validAVX2 reports whether p, of at least 4 bytes, is UTF-8. It needs AVX2.")
 	k := &kernel{Context: ctx, p: ctx.GP64(), n: ctx.GP64(), at: ctx.GP64()}
 	ctx.Load(ctx.Param("p").Base(), k.p)
 	ctx.Load(ctx.Param("p").Len(), k.n)
@@ -188,7 +188,7 @@ func (k *kernel) rest(block reg.VecVirtual, left reg.GPVirtual) {
 	k.VINSERTI128(operand.U8(1), block.AsX(), low, block)
 }
 
-// short loads a text of less than 32 bytes.
+// short loads a text of 4 to 31 bytes.
 func (k *kernel) short(block, before reg.VecVirtual) {
 	k.Label("short")
 	bits := k.GP32()
@@ -219,7 +219,7 @@ func (k *kernel) short(block, before reg.VecVirtual) {
 	k.VPINSRQ(operand.U8(1), high, block.AsX(), block.AsX())
 }
 
-// words loads less than 16 bytes into two words, with zeros behind them.
+// words loads 4 to 15 bytes into two words, with zeros behind them.
 func (k *kernel) words(low, high reg.GPVirtual) {
 	shift := reg.RCX
 	k.XORL(high.As32(), high.As32())
@@ -238,41 +238,16 @@ func (k *kernel) words(low, high reg.GPVirtual) {
 
 	k.Label("words_4")
 	middle := k.GP64()
-	k.CMPQ(k.n, operand.U8(4))
-	k.JB(operand.LabelRef("words_1"))
 	k.MOVL(k.text32(0), low.As32())
 	k.MOVL(operand.Mem{Base: k.p, Index: k.n, Scale: 1, Disp: -4}, middle.As32())
-	k.bits(k.n, -32)
+	k.MOVQ(k.n, shift)
+	k.SHLQ(operand.U8(3), shift)
+	k.SUBQ(operand.U8(32), shift)
 	k.SHLQ(reg.CL, middle)
 	k.ORQ(middle, low)
 	k.JMP(operand.LabelRef("words"))
 
-	k.Label("words_1")
-	k.TESTQ(k.n, k.n)
-	k.JEQ(operand.LabelRef("valid"))
-	k.Comment("The first, the middle and the last byte, which may be the same.")
-	half := k.GP64()
-	k.MOVBLZX(k.text32(0), low.As32())
-	k.MOVQ(k.n, half)
-	k.SHRQ(operand.U8(1), half)
-	k.MOVBLZX(operand.Mem{Base: k.p, Index: half, Scale: 1}, middle.As32())
-	k.bits(half, 0)
-	k.SHLQ(reg.CL, middle)
-	k.ORQ(middle, low)
-	k.MOVBLZX(operand.Mem{Base: k.p, Index: k.n, Scale: 1, Disp: -1}, middle.As32())
-	k.bits(k.n, -8)
-	k.SHLQ(reg.CL, middle)
-	k.ORQ(middle, low)
 	k.Label("words")
-}
-
-// bits puts 8*n+more into RCX, to shift by.
-func (k *kernel) bits(n reg.GPVirtual, more int) {
-	k.MOVQ(n, reg.RCX)
-	k.SHLQ(operand.U8(3), reg.RCX)
-	if more != 0 {
-		k.ADDQ(operand.I8(more), reg.RCX)
-	}
 }
 
 // constants loads them.
