@@ -27,29 +27,43 @@ func Stream(size, count int, masked bool) (stream []byte, payloads [][]byte) {
 }
 
 func appendFrame(b, payload []byte, masked bool, source *rand.ChaCha8) []byte {
-	var maskBit byte
-	if masked {
-		maskBit = 0x80
-	}
-	b = append(b, 0x80|binaryFrame)
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, maskBit|byte(n))
-	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, maskBit|126), uint16(n))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, maskBit|127), uint64(n))
-	}
 	if !masked {
-		return append(b, payload...)
+		return AppendFrame(b, payload)
 	}
 	var key [4]byte
 	source.Read(key[:])
-	b = append(b, key[:]...)
+	return AppendMasked(b, payload, key, false)
+}
+
+// AppendFrame appends a server's frame to b: one binary message, not compressed.
+func AppendFrame(b, payload []byte) []byte {
+	return append(appendHeader(b, len(payload), 0, 0), payload...)
+}
+
+// AppendMasked appends a client's frame to b: one binary message, which is
+// compressed if RSV1 says so (RFC 7692, section 6).
+func AppendMasked(b, payload []byte, key [4]byte, compressed bool) []byte {
+	var rsv1 byte
+	if compressed {
+		rsv1 = 0x40
+	}
+	b = append(appendHeader(b, len(payload), rsv1, 0x80), key[:]...)
 	for i, c := range payload {
 		b = append(b, c^key[i%4])
 	}
 	return b
+}
+
+func appendHeader(b []byte, n int, rsv1, maskBit byte) []byte {
+	b = append(b, 0x80|rsv1|binaryFrame)
+	switch {
+	case n < 126:
+		return append(b, maskBit|byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, maskBit|126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(b, maskBit|127), uint64(n))
+	}
 }
 
 // Messages returns the binary messages in stream, whose frames must be masked or

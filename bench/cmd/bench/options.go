@@ -1,0 +1,76 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/bench/compare"
+	"github.com/seed-15847954/ropewalk/bench/peer"
+)
+
+type options struct {
+	scale  compare.Scale
+	rounds int
+	rows   string
+	peers  string
+	seed   uint64
+}
+
+// parse reads the flags. They have a set of their own, since package testing
+// fills the common one with its flags.
+func parse(args []string) (options, error) {
+	o := options{scale: compare.Scale{Many: 10_000, Fewer: 1000, Storm: 3000, Memory: 1000, TLSMany: 10_000}}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.scale.Quick, "quick", false, "only the rows of the first table")
+	flags.IntVar(&o.rounds, "rounds", 3, "measure everything `n` times")
+	flags.DurationVar(&o.scale.Time, "time", 200*time.Millisecond, "how long one measurement takes; four times as long in the first table")
+	flags.StringVar(&o.rows, "rows", "", "only rows whose name this `regexp` matches")
+	flags.StringVar(&o.peers, "peers", "", "only `names` that begin so, separated by commas; the first is what ratios are to")
+	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "decides the order of measurements")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.scale.Long = 4 * o.scale.Time
+	return o, nil
+}
+
+func (o options) chooseRows(rows []compare.Row) ([]compare.Row, error) {
+	pattern, err := regexp.Compile(o.rows)
+	if err != nil {
+		return nil, fmt.Errorf("-rows: %w", err)
+	}
+	var chosen []compare.Row
+	for _, row := range rows {
+		if pattern.MatchString(row.Name) {
+			chosen = append(chosen, row)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("-rows %q matches no row", o.rows)
+	}
+	return chosen, nil
+}
+
+func (o options) choosePeers(peers []peer.Peer) ([]peer.Peer, error) {
+	if o.peers == "" {
+		return peers, nil
+	}
+	var chosen []peer.Peer
+	for name := range strings.SplitSeq(o.peers, ",") {
+		before := len(chosen)
+		for _, p := range peers {
+			if strings.HasPrefix(p.Name, strings.TrimSpace(name)) {
+				chosen = append(chosen, p)
+			}
+		}
+		if len(chosen) == before {
+			return nil, fmt.Errorf("-peers: there is no %q", name)
+		}
+	}
+	return chosen, nil
+}

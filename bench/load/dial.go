@@ -1,0 +1,158 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Target is a server and how it is spoken to.
+type Target struct {
+	Addr       netip.AddrPort
+	Raw        bool   // no opening handshake and no frames
+	Extensions string // what is offered of permessage-deflate, or nothing
+}
+
+const (
+	key    = "x3JJHMbDL1EzLkh9GBhXDw=="
+	accept = "HSmrc0sMlYUkAGmm5OPpG2HaGWk=" // what key makes of it (RFC 6455, section 4.2.2)
+)
+
+// request returns the opening handshake of a client.
+func (t Target) request() []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "GET / HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", t.Addr)
+	fmt.Fprintf(&b, "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", key)
+	if t.Extensions != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", t.Extensions)
+	}
+	b.WriteString("\r\n")
+	return []byte(b.String())
+}
+
+// together is how many connections are opened at a time.
+const together = 100
+
+// dial opens n connections, a number of them at a time, and returns their
+// descriptors, which do not block, and what the server agreed of extensions.
+func (t Target) dial(n int) (fds []int, agreed string, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(fds)
+			fds = nil
+		}
+	}()
+	request := t.request()
+	for len(fds) < n {
+		first := len(fds)
+		for len(fds) < min(n, first+together) {
+			fd, err := t.connect(len(fds))
+			if err != nil {
+				return fds, "", err
+			}
+			fds = append(fds, fd)
+			if t.Raw {
+				continue
+			}
+			if _, err := syscall.Write(fd, request); err != nil {
+				return fds, "", fmt.Errorf("opening handshake: %w", err)
+			}
+		}
+		for _, fd := range fds[first:] {
+			if !t.Raw {
+				if agreed, err = opened(fd); err != nil {
+					return fds, "", fmt.Errorf("opening handshake: %w", err)
+				}
+			}
+			if err := syscall.SetNonblock(fd, true); err != nil {
+				return fds, "", err
+			}
+		}
+	}
+	return fds, agreed, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = syscall.Close(fd)
+	}
+}
+
+// sources is how many addresses of this machine connections come from: each has
+// its own ports.
+const sources = 8
+
+// soBindAddressNoPort is IP_BIND_ADDRESS_NO_PORT, which leaves the choice of the
+// port to connect.
+const soBindAddressNoPort = 24
+
+// connect opens the i-th connection.
+func (t Target) connect(i int) (fd int, err error) {
+	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	timeout := syscall.NsecToTimeval(int64(patience))
+	from := syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(1 + i%sources)}}
+	for _, set := range []func() error{
+		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) },
+		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) },
+		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, soBindAddressNoPort, 1) },
+		func() error { return syscall.Bind(fd, &from) },
+		func() error {
+			return syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(t.Addr.Port()), Addr: t.Addr.Addr().As4()})
+		},
+	} {
+		if err := set(); err != nil {
+			_ = syscall.Close(fd)
+			return -1, fmt.Errorf("connect: %w", err)
+		}
+	}
+	return fd, nil
+}
+
+// patience is how long a load waits for a server that does nothing at all.
+const patience = 20 * time.Second
+
+// opened reads the server's answer to the opening handshake.
+func opened(fd int) (agreed string, err error) {
+	var buf [2048]byte
+	n := 0
+	for !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
+		k, err := syscall.Read(fd, buf[n:])
+		if err != nil {
+			return "", err
+		}
+		if k == 0 {
+			return "", fmt.Errorf("the server ended the connection after %q", buf[:n])
+		}
+		n += k
+	}
+	return checkAnswer(string(buf[:n]))
+}
+
+// checkAnswer returns the extensions that answer agrees to.
+func checkAnswer(answer string) (agreed string, err error) {
+	if !strings.HasPrefix(answer, "HTTP/1.1 101 ") {
+		return "", fmt.Errorf("the server's answer is %q", answer)
+	}
+	accepted := false
+	for line := range strings.SplitSeq(answer, "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		switch strings.ToLower(name) {
+		case "sec-websocket-accept":
+			accepted = strings.TrimSpace(value) == accept
+		case "sec-websocket-extensions":
+			agreed = strings.TrimSpace(value)
+		}
+	}
+	if !accepted {
+		return "", fmt.Errorf("the server's answer has the wrong Sec-WebSocket-Accept: %q", answer)
+	}
+	return agreed, nil
+}

@@ -1,0 +1,66 @@
+//go:build linux
+
+package peer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Build builds the peers into dir and sets their Path, or Absent where a peer
+// that is not written in Go cannot be built on this machine. flags are for go build.
+func Build(peers []Peer, dir string, flags ...string) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	for i := range peers {
+		p := &peers[i]
+		p.Path = filepath.Join(dir, p.dir)
+		if _, err := os.Stat(p.Path); err == nil {
+			continue // built for another peer that is the same program
+		}
+		source := filepath.Join(root, "servers", p.dir)
+		if p.Foreign {
+			if err := run(source, "sh", "build", p.Path); err != nil {
+				p.Path, p.Absent = "", err.Error()
+			}
+			continue
+		}
+		args := append([]string{"build", "-o", p.Path}, flags...)
+		if err := run(source, "go", append(args, ".")...); err != nil {
+			return fmt.Errorf("build %s: %w", p.dir, err)
+		}
+	}
+	return nil
+}
+
+// moduleRoot returns the folder of the bench module.
+func moduleRoot() (string, error) {
+	const module = "github.com/seed-15847954/ropewalk/bench"
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	root := strings.TrimSpace(string(out))
+	if err != nil || root == "" {
+		return "", fmt.Errorf("the folder of %s is not known, run this in its tree: %w", module, err)
+	}
+	return root, nil
+}
+
+// run calls a program in dir. Its error is the last line that the program printed.
+func run(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if text := strings.TrimSpace(out.String()); err != nil && text != "" {
+		lines := strings.Split(text, "\n")
+		return errors.New(lines[len(lines)-1])
+	}
+	return err
+}

@@ -1,0 +1,67 @@
+// Command ropewalk is the server under load on the library of this tree.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/seed-15847954/ropewalk/bench/server"
+	"github.com/seed-15847954/ropewalk/websocket"
+)
+
+func main() { server.Main(serve) }
+
+func serve(l net.Listener, o server.Options) error {
+	options := new(websocket.AcceptOptions)
+	if o.Deflate != server.NoDeflate {
+		options.Compression = compression(o.Deflate == server.NoTakeover)
+	}
+	switch o.API {
+	case "blocking":
+		return blocking(l, options, o.Broadcast)
+	default:
+		return fmt.Errorf("-api is %q", o.API)
+	}
+}
+
+func compression(noTakeover bool) *websocket.Compression {
+	return &websocket.Compression{NoContextTakeover: noTakeover, PeerNoContextTakeover: noTakeover}
+}
+
+// blocking reads in one goroutine a connection.
+func blocking(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
+	var group server.Group[*websocket.Conn]
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, options)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		if !broadcast {
+			each(c, func(typ websocket.MessageType, p []byte) error { return c.Write(context.Background(), typ, p) })
+			return
+		}
+		group.Add(c)
+		defer group.Remove(c)
+		each(c, func(typ websocket.MessageType, p []byte) error {
+			group.Each(func(to *websocket.Conn) {
+				_ = to.Write(context.Background(), typ, p) // a broken connection's reader sees it too
+			})
+			return nil
+		})
+	}))
+}
+
+// each reads messages into memory that is used again.
+func each(c *websocket.Conn, visit func(typ websocket.MessageType, p []byte) error) {
+	var buf []byte
+	for {
+		typ, p, err := c.ReadAppend(context.Background(), buf[:0])
+		if err != nil || visit(typ, p) != nil {
+			return
+		}
+		buf = p
+	}
+}
