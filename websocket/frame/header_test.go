@@ -177,6 +177,22 @@ func TestHeaderLongForms(t *testing.T) {
 	}
 }
 
+// Parse leaves the header alone unless it has a whole one.
+func TestHeaderParseKeeps(t *testing.T) {
+	kept := Header{Fin: true, RSV: RSV2, Opcode: Pong, Masked: true, Key: 7, Length: 8}
+	whole := AppendHeader(nil, Header{Fin: true, Opcode: Text, Masked: true, Key: 1, Length: 1 << 40})
+	bad := [][]byte{{0x83, 0}, {0x09, 0}, {0x89, 126}, {0x82, 126, 0, 5}, {0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0}}
+	for i := range whole {
+		bad = append(bad, whole[:i])
+	}
+	for _, b := range bad {
+		h := kept
+		if n, _ := h.Parse(b); n != 0 || h != kept {
+			t.Errorf("Parse(% x) = %d and %+v, want 0 and %+v", b, n, h, kept)
+		}
+	}
+}
+
 func TestHeaderAllocatesNothing(t *testing.T) {
 	b := make([]byte, 0, MaxHeader)
 	h := Header{Fin: true, Opcode: Binary, Masked: true, Key: 1, Length: 1 << 40}
