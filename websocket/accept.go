@@ -2,7 +2,7 @@ package websocket
 
 import (
 	"context"
-	"net"
+	"io"
 	"net/http"
 	"time"
 
@@ -73,14 +73,21 @@ type AcceptOptions struct {
 // (see [http.ResponseController]). Headers that were set on w, but for those that
 // describe a body, go out with the answer.
 //
+// Over HTTP/2 it takes an extended CONNECT (RFC 8441), on every server of net/http
+// that offers it: see package xconnect. The connection is then one stream of an
+// HTTP/2 connection and ends with the handler. So the handler must not return before
+// Read or EventHandler.Closed has told of the end, or Close or CloseNow has returned;
+// a deferred CloseNow sees to it.
+//
 // A request that is not an acceptable handshake is answered here, with 400, 403,
-// 405, 426 or 501, or as BeforeUpgrade says, and the HTTP connection is closed, so
-// that nothing behind the request is taken for another one. The error is a
+// 405, 426 or 501, or as BeforeUpgrade says, and the HTTP connection is closed
+// (over HTTP/2, the stream), so that nothing behind the request is taken for another
+// one. The error is a
 // *HandshakeError, with status 500 where opts or w are at fault. The caller just
 // returns.
 //
-// A nil opts means the zero value. The Conn outlives the handler if it is used
-// elsewhere; memory of the HTTP server is freed when the handler returns.
+// A nil opts means the zero value. Over HTTP/1.1 the Conn outlives the handler if it
+// is used elsewhere; memory of the HTTP server is freed when the handler returns.
 // Accept may be called at once by many goroutines with the same opts.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
 	stream, params, err := acceptStream(w, r, opts)
@@ -91,9 +98,12 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn,
 }
 
 // acceptStream does what Accept does on the wire.
-func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (net.Conn, Params, error) {
+func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (io.ReadWriteCloser, Params, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
+	}
+	if r.ProtoMajor > 1 {
+		return acceptConnect(w, r, opts)
 	}
 	deadline := opts.deadline(r.Context())
 	answer := getBuffer()

@@ -43,6 +43,13 @@ func (s *Server) Check(r *http.Request) (a Agreement, err *Error) {
 	if len(keys) != 1 || !ValidKey(keys[0]) {
 		return a, badRequestf("4.2.1", "Sec-WebSocket-Key is not one value of 16 octets in base64")
 	}
+	a, err = s.agree(r)
+	a.accept = acceptFor(keys[0])
+	return a, err
+}
+
+// agree decides what to agree on.
+func (s *Server) agree(r *http.Request) (a Agreement, err *Error) {
 	offers, err := parseOffers(r.Header["Sec-Websocket-Extensions"])
 	if err != nil {
 		return a, err
@@ -54,7 +61,6 @@ func (s *Server) Check(r *http.Request) (a Agreement, err *Error) {
 	if err := s.checkOrigin(r); err != nil {
 		return a, refusef(http.StatusForbidden, "4.2.2", "%v", err)
 	}
-	a.accept = acceptFor(keys[0])
 	a.Subprotocol = SelectSubprotocol(subprotocols, s.Subprotocols)
 	a.extensions, a.Deflate = s.Deflate.AcceptDeflate(offers)
 	return a, nil
