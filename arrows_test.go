@@ -45,7 +45,7 @@ var speakers = []string{"protocol/native", "cmd/ropewalk", "interop"}
 
 // websocketFloors are those of the module websocket, as directories in it.
 var websocketFloors = [][]string{
-	{"frame", "internal/deflate"},
+	{"frame", "internal/deflate", "internal/poller"},
 	{"internal/protocol", "internal/handshake"},
 	{"."},
 	{"wsjson", "wstest"},

@@ -1,0 +1,121 @@
+//go:build linux
+
+package poller
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// An echo sends back what it reads. What the socket does not take waits.
+type echo struct {
+	Entry
+	rest []byte
+}
+
+func (e *echo) Ready(w *Worker, ev Events) {
+	if ev&Writable != 0 && !e.push(nil) {
+		return
+	}
+	n, err := e.Read(w.Buffer())
+	switch {
+	case err == ErrAgain:
+	case err != nil:
+		e.Close()
+	default:
+		e.push(w.Buffer()[:n])
+	}
+}
+
+// push writes p behind the rest. It reports whether nothing is left.
+func (e *echo) push(p []byte) bool {
+	if e.rest = append(e.rest, p...); len(e.rest) == 0 {
+		return true
+	}
+	n, err := e.Write(e.rest)
+	e.rest = e.rest[n:]
+	if err != nil && err != ErrAgain {
+		e.Close()
+		return false
+	}
+	full := len(e.rest) > 0
+	if !full {
+		e.rest = nil
+	}
+	e.WatchWritable(full)
+	e.WatchReadable(!full)
+	return !full
+}
+
+func (e *echo) Flush(*Worker)   {}
+func (e *echo) Timer(time.Time) {}
+func (e *echo) Stalled()        {}
+
+// pair returns the two ends of a TCP connection over loopback.
+func pair(t testing.TB) (client, server *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// register detaches the server's end and registers it.
+func register(t testing.TB, e *Entry, server net.Conn, target Target) {
+	t.Helper()
+	fd, err := Detach(server)
+	if err != nil {
+		t.Fatalf("Detach(%T) = %v", server, err)
+	}
+	if err := e.Register(fd, target); err != nil {
+		t.Fatalf("Register(%d) = %v", fd, err)
+	}
+}
+
+// Many connections at once get back what they send, also when they do not read
+// before they have sent more than the sockets hold.
+func TestEcho(t *testing.T) {
+	const size = 4 << 20
+	sent := make([]byte, size)
+	for i := range sent {
+		sent[i] = byte(i * 7 >> 3)
+	}
+	var all sync.WaitGroup
+	for i := range 64 {
+		client, server := pair(t)
+		e := new(echo)
+		register(t, &e.Entry, server, e)
+		sent := sent[:size>>(i%8)]
+		all.Go(func() {
+			_, err := client.Write(sent)
+			if err == nil {
+				err = client.CloseWrite()
+			}
+			if err != nil {
+				t.Errorf("Write = %v", err)
+			}
+		})
+		all.Go(func() {
+			got, err := io.ReadAll(client)
+			if err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("ReadAll = %d bytes, %v, want the %d sent", len(got), err, len(sent))
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package poller
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A loop waits for the sockets of its entries and calls their targets. One worker
+// at a time owns it.
+type loop struct {
+	// Even if no callback is under way that is not late. It grows by one when the
+	// owner begins a callback, and when that ends or the loop goes on without it:
+	// whoever makes it even owns the loop from then on.
+	turn atomic.Uint64
+
+	load atomic.Int32 // entries, for leastLoaded
+
+	// Owned by the loop's owner.
+	running *Entry // the callback's while turn is odd
+	inside  uint32 // the callback: ready, flushing or timing
+	batch   list   // to be flushed in this round
+
+	mu sync.Mutex
+
+	// Guarded by mu.
+	entries int
+	workers int  // goroutines, the late ones too
+	alive   bool // it has an owner; epfd and wakefd are open
+	waiting bool // the owner waits in epoll, or is about to, and nobody has woken it
+	until   int64
+	dirty   list // to be flushed after batch
+	timers  timers
+
+	// Written by the owner under mu when alive changes.
+	epfd   int
+	wakefd int
+}
+
+// A list is a first-in-first-out list of queued entries.
+type list struct{ first, last *Entry }
+
+func (l *list) push(e *Entry) {
+	if l.first == nil {
+		l.first = e
+	} else {
+		l.last.next = e
+	}
+	l.last = e
+}
+
+func (l *list) pop() *Entry {
+	e := l.first
+	if e != nil {
+		l.first, e.next = e.next, nil
+	}
+	return e
+}
+
+// loops has one loop for each processor at the time it was first used.
+var loops = sync.OnceValue(func() []*loop {
+	all := make([]*loop, runtime.GOMAXPROCS(0))
+	for i := range all {
+		all[i] = new(loop)
+	}
+	return all
+})
+
+var lastLoop atomic.Uint32
+
+// leastLoaded returns a loop with the fewest entries.
+func leastLoaded() *loop {
+	all := loops()
+	from := int(lastLoop.Add(1) % uint32(len(all)))
+	best := all[from]
+	for i := 1; i < len(all) && best.load.Load() > 0; i++ {
+		if l := all[(from+i)%len(all)]; l.load.Load() < best.load.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// add makes e one of the loop's entries, and gives the loop an owner if it has none.
+func (l *loop) add(e *Entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.alive {
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
+	entries.put(e)
+	if err := e.control(syscall.EPOLL_CTL_ADD); err != nil {
+		entries.drop(e)
+		if !l.alive {
+			l.shut()
+		}
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	l.entries++
+	l.load.Add(1)
+	if !l.alive {
+		l.alive = true
+		l.workers++
+		go newWorker(l, l.turn.Load()).run()
+	}
+	return nil
+}
+
+func (l *loop) open() (err error) {
+	l.epfd, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	if errno != 0 {
+		_ = syscall.Close(l.epfd)
+		return os.NewSyscallError("eventfd2", errno)
+	}
+	l.wakefd = int(fd)
+	// Edge-triggered, so that it need not be read.
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | epollEdge, Fd: -1}
+	if err := syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_ADD, l.wakefd, &ev); err != nil {
+		l.shut()
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+func (l *loop) shut() {
+	_ = syscall.Close(l.epfd)
+	_ = syscall.Close(l.wakefd)
+}
+
+// remove takes e, which has the bit closed, out of the loop.
+func (l *loop) remove(e *Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Another descriptor of the same socket would keep it in the set.
+	_ = syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_DEL, int(e.fd), &syscall.EpollEvent{})
+	entries.drop(e)
+	l.timers.set(e, 0)
+	l.entries--
+	l.load.Add(-1)
+	if l.entries == 0 {
+		l.wake()
+	}
+}
+
+// enqueue has e flushed. The caller has set its bit queued.
+func (l *loop) enqueue(e *Entry) {
+	l.mu.Lock()
+	l.dirty.push(e)
+	l.wake()
+	l.mu.Unlock()
+}
+
+func (l *loop) setTimer(e *Entry, deadline int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.state.Load()&closed != 0 || e.deadline == deadline {
+		return
+	}
+	l.timers.set(e, deadline)
+	if l.until == 0 || l.timers.next() < l.until {
+		l.wake()
+	}
+}
+
+// wake has the owner wait no longer. The caller holds mu.
+func (l *loop) wake() {
+	if !l.waiting {
+		return
+	}
+	l.waiting = false
+	one := [8]byte{7: 1} // any order of bytes makes a count above zero
+	for {
+		if _, errno := write(l.wakefd, one[:]); errno != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// end gives the loop up if it has no entries.
+func (l *loop) end() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.entries > 0 {
+		return false
+	}
+	l.shut()
+	l.alive = false
+	l.batch, l.dirty = list{}, list{}
+	return true
+}
+
+// refill moves what was scheduled to batch, behind what is left there.
+func (l *loop) refill() {
+	if l.batch.first != nil {
+		return
+	}
+	l.mu.Lock()
+	l.batch, l.dirty = l.dirty, list{}
+	l.mu.Unlock()
+}
+
+// due takes out an entry whose time has come by now, nil if there is none.
+func (l *loop) due(now int64) *Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next := l.timers.next(); next == 0 || next > now {
+		return nil
+	}
+	e := l.timers[0]
+	l.timers.set(e, 0)
+	return e
+}
+
+// park waits for events until something was scheduled or a time has come. The
+// caller has seen that there are no events yet.
+func (l *loop) park(events []syscall.EpollEvent) int {
+	l.mu.Lock()
+	if l.dirty.first != nil || l.entries == 0 {
+		l.mu.Unlock()
+		return 0
+	}
+	l.until = l.timers.next()
+	timeout := -1
+	if l.until != 0 {
+		timeout = milliseconds(l.until - sinceStart())
+	}
+	l.waiting = true
+	l.mu.Unlock()
+
+	n := l.block(events, timeout)
+
+	l.mu.Lock()
+	l.waiting = false
+	l.mu.Unlock()
+	return n
+}
+
+// milliseconds rounds up, so that no wait ends before its time.
+func milliseconds(d int64) int {
+	ms := (max(d, 0) + int64(time.Millisecond) - 1) / int64(time.Millisecond)
+	return int(min(ms, 1<<30))
+}
