@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"sync"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
@@ -19,31 +17,21 @@ const (
 	maxHead   = 16 << 10
 )
 
-type headBuffer [usualHead]byte
-
-var headBuffers = sync.Pool{New: func() any { return new(headBuffer) }}
-
 // readRequest reads the head of a request. Bytes behind it are the first frames.
-func (u *upgrade) readRequest() (r *http.Request, received []byte, err error) {
-	buffer := headBuffers.Get().(*headBuffer)
-	defer func() {
-		if poison {
-			overwrite(buffer[:])
-		}
-		headBuffers.Put(buffer)
-	}()
-	head, rest, err := u.readHead(buffer[:0])
+func (u *upgrade) readRequest() error {
+	head, rest, err := u.readHead(u.buf[:0])
 	if err != nil {
-		return nil, nil, err
+		return err
+	}
+	if len(rest) > 0 {
+		u.received = bytes.Clone(rest)
 	}
 	r, refusal := handshake.ParseRequest(head)
 	if refusal != nil {
-		return nil, nil, (*HandshakeError)(refusal)
+		return (*HandshakeError)(refusal)
 	}
-	if len(rest) > 0 {
-		received = bytes.Clone(rest)
-	}
-	return r, received, nil
+	u.request = r
+	return nil
 }
 
 // readHead reads up to the empty line, first into the memory of b.

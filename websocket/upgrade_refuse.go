@@ -24,9 +24,7 @@ func (u *upgrade) refuse(e *HandshakeError) *HandshakeError {
 	if u.request != nil {
 		method = u.request.Method
 	}
-	answer := getBuffer()
-	b := appendRefusal(answer.b, e, method, time.Now())
-	defer answer.putBack(b)
+	b := appendRefusal(u.buf[:0], e, method, time.Now())
 	// An answer that comes after the deadline, because of it, has time of its own.
 	if u.extend() != nil {
 		return e

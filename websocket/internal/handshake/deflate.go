@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
@@ -62,12 +63,11 @@ type deflateParams struct {
 // that the offer is declined, and that the answer fails the handshake
 // (RFC 7692, section 7.1).
 func parseDeflate(params []Param, isOffer bool) (d deflateParams, err error) {
-	seen := make(map[string]bool, len(params))
-	for _, p := range params {
-		if seen[p.Name] {
+	for i, p := range params {
+		named := func(before Param) bool { return before.Name == p.Name }
+		if slices.ContainsFunc(params[:i], named) { // there are few
 			return d, fmt.Errorf("%s stands twice", p.Name)
 		}
-		seen[p.Name] = true
 		switch p.Name {
 		case serverNoTakeover:
 			d.serverNoTakeover, err = true, noValue(p)

@@ -38,7 +38,7 @@ func ParseExtensions(lines []string) ([]Extension, error) {
 		return nil, nil
 	}
 	var all []Extension
-	p := extensionParser{rest: strings.Join(lines, ",")}
+	p := extensionParser{rest: strings.Join(lines, ",")} // does not copy a single line
 	for p.skip(); p.rest != ""; p.skip() {
 		if p.take(',') {
 			continue

@@ -47,15 +47,28 @@ func parseHost(host string) (string, error) {
 		}
 		return ip.String(), nil
 	}
-	if host == "" || len(host) > maxHost || host[0] == '.' || strings.Contains(host, "..") {
+	if !isHostName(host) {
 		return "", fmt.Errorf("malformed host %.80q", host)
 	}
-	for i := range len(host) {
-		if c := lower(host[i]); (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", rune(c)) {
-			return "", fmt.Errorf("malformed host %.80q", host)
+	return toLower(host), nil
+}
+
+// isHostName reports whether s is a name of the bytes that names have, in which no
+// label but the last is empty.
+func isHostName(s string) bool {
+	before := byte('.')
+	for i := range len(s) {
+		c := lower(s[i])
+		switch {
+		case c == '.' && before == '.':
+			return false
+		case 'a' <= c && c <= 'z', isDigit(c), c == '-', c == '_', c == '.':
+			before = c
+		default:
+			return false
 		}
 	}
-	return toLower(host), nil
+	return s != "" && len(s) <= maxHost
 }
 
 // ParsePort parses a decimal port from 1 to 65535 without leading zeros. The

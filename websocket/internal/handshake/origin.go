@@ -123,6 +123,9 @@ func CheckOrigin(lines []string, host string, secure bool, patterns []OriginPatt
 	if len(lines) > 1 {
 		return errors.New("more than one Origin")
 	}
+	if isPlainlySame(lines[0], host, secure) {
+		return nil
+	}
 	o, err := parseOrigin(lines[0])
 	if err != nil {
 		return fmt.Errorf("origin %.80q: %w", lines[0], err)
@@ -136,6 +139,13 @@ func CheckOrigin(lines []string, host string, secure bool, patterns []OriginPatt
 		}
 	}
 	return fmt.Errorf("origin %.80q is not allowed", lines[0])
+}
+
+// isPlainlySame reports whether origin is a scheme and host as it stands in the
+// request: then they are the same however host is read. So it is in most requests.
+func isPlainlySame(origin, host string, secure bool) bool {
+	scheme, rest, ok := strings.Cut(origin, "://")
+	return ok && rest == host && isWebScheme(scheme, secure) && CheckHost(host) == nil
 }
 
 func isSameOrigin(o origin, host string, secure bool) bool {

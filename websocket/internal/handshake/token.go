@@ -63,10 +63,17 @@ func lower(c byte) byte {
 	return c
 }
 
+// toLower maps ASCII letters alone.
 func toLower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		b[i] = lower(c)
+	for i := range len(s) {
+		if lower(s[i]) == s[i] {
+			continue
+		}
+		b := []byte(s)
+		for j := i; j < len(b); j++ {
+			b[j] = lower(b[j])
+		}
+		return string(b)
 	}
-	return string(b)
+	return s
 }
