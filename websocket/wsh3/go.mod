@@ -1,0 +1,16 @@
+// The module is apart from package websocket so that who imports that does not
+// depend on quic-go. The websocket module is the one that it stands in, which
+// go.work brings in, and is therefore not required here.
+module github.com/seed-15847954/ropewalk/websocket/wsh3
+
+go 1.26.0
+
+require github.com/quic-go/quic-go v0.65.0
+
+require (
+	github.com/quic-go/qpack v0.6.0 // indirect
+	golang.org/x/crypto v0.54.0 // indirect
+	golang.org/x/net v0.56.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/text v0.40.0 // indirect
+)
