@@ -13,7 +13,7 @@ test: ## everything that must pass, in under 15 minutes
 	go run ./scripts/test
 
 check: ## lint every module
-	go run $(lint) run ./... ./websocket/... ./bench/...
+	go run $(lint) run ./... ./websocket/... ./websocket/internal/asm/... ./bench/...
 
 race: ## only the unit tests, with the race detector
 	go run ./scripts/test unit
@@ -30,5 +30,5 @@ autobahn: ## the public conformance suite in both roles; needs Python 2.7, takes
 bench: ## this library beside its peers
 	go run ./bench/cmd/bench
 
-generate: ## the conformance and security pages, from the tests
-	go generate ./internal/conformance
+generate: ## the conformance and security pages, from the tests; assembly
+	go generate ./internal/conformance ./websocket/frame

@@ -37,6 +37,21 @@ func unit(modules []module) []result {
 	for _, m := range modules {
 		all = append(all, goTest(m.name, m.goCommand("test", "-json", "-race", "-timeout", "4m", "./...")))
 	}
+	return append(all, kernels(modules)...)
+}
+
+// kernels runs the tests of package frame on the assembly, which the race detector
+// does without, and on plain Go as other processors have it.
+func kernels(modules []module) []result {
+	var all []result
+	for _, m := range modules {
+		if m.name != "websocket" {
+			continue
+		}
+		all = append(all,
+			goTest("frame, assembly", m.goCommand("test", "-json", "-timeout", "4m", "./frame")),
+			goTest("frame, purego", m.goCommand("test", "-json", "-timeout", "4m", "-tags", "purego", "./frame")))
+	}
 	return all
 }
 

@@ -2,6 +2,9 @@
 
 package frame
 
+// fewest bytes are what validAVX2 needs, and worth its call.
+const fewest = 4
+
 // hasAVX2 says that the processor has AVX2 and that the operating system keeps its
 // registers.
 var hasAVX2 = detectAVX2()

@@ -18,9 +18,6 @@ func maskCopy(dst, src []byte, key uint32) uint32 {
 	return maskVectors(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), key, hasAVX2)
 }
 
-// fewest bytes are worth the call of validAVX2, and what it needs.
-const fewest = 4
-
 // valid is utf8.Valid.
 func valid(p []byte) bool {
 	if len(p) < fewest || !hasAVX2 {

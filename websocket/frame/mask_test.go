@@ -124,13 +124,15 @@ func TestMaskCopyToLess(t *testing.T) {
 	MaskCopy(make([]byte, 9, 10), make([]byte, 10), 1)
 }
 
-// FuzzMask compares Mask, in pieces, with the plain loop.
+// FuzzMask compares Mask, in pieces, with the plain loop, and each kernel on all of
+// the payload, copied by to bytes towards the start.
 func FuzzMask(f *testing.F) {
-	f.Add([]byte{}, uint32(0), uint8(0), uint8(0))
-	f.Add([]byte("Hello"), uint32(0x3d21fa37), uint8(2), uint8(1))
-	f.Add(pattern(32), uint32(0x01020304), uint8(8), uint8(32))
-	f.Add(pattern(200), uint32(0xffffffff), uint8(33), uint8(77))
-	f.Fuzz(func(t *testing.T, p []byte, key uint32, a, b uint8) {
+	f.Add([]byte{}, uint32(0), uint8(0), uint8(0), uint8(0))
+	f.Add([]byte("Hello"), uint32(0x3d21fa37), uint8(2), uint8(1), uint8(0))
+	f.Add(pattern(32), uint32(0x01020304), uint8(8), uint8(32), uint8(1))
+	f.Add(pattern(200), uint32(0xffffffff), uint8(33), uint8(77), uint8(31))
+	f.Add(pattern(700), uint32(0x80000001), uint8(255), uint8(255), uint8(130))
+	f.Fuzz(func(t *testing.T, p []byte, key uint32, a, b, by uint8) {
 		want := bytes.Clone(p)
 		maskByOctet(want, wireKey(key))
 		got := bytes.Clone(p)
@@ -144,6 +146,12 @@ func FuzzMask(f *testing.F) {
 		}
 		if next := wireKey(k); next[0] != wireKey(key)[len(p)%4] {
 			t.Errorf("Mask of %d bytes turns key %#x to %#x", len(p), key, k)
+		}
+		for _, kernel := range kernels(t) {
+			memory := append(make([]byte, by), p...)
+			if kernel.mask(memory[:len(p)], memory[by:], key); !bytes.Equal(memory[:len(p)], want) {
+				t.Errorf("%s of % x to %d before = % x, want % x", kernel.name, p, by, memory[:len(p)], want)
+			}
 		}
 	})
 }

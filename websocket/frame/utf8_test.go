@@ -195,16 +195,27 @@ func TestUTF8StaysInvalid(t *testing.T) {
 }
 
 // FuzzUTF8 compares the verdict on a text in three pieces with the standard
-// library's and with the plain definition.
+// library's and with the plain definition, and that of each kernel on all of it with
+// the standard library's.
 func FuzzUTF8(f *testing.F) {
 	for i, text := range append(validTexts, invalidTexts...) {
 		f.Add(text, uint8(i), uint8(i/2))
 	}
 	f.Add(append(bytes.Repeat([]byte("a"), 30), 0xf4, 0x90, 0x80, 0x80), uint8(7), uint8(24))
+	for _, filling := range fillings {
+		for _, n := range []int{15, 16, 31, 32, 33, 64, 95, 130, 260} {
+			f.Add(filled(filling, n), uint8(n), uint8(1))
+		}
+	}
 	f.Fuzz(func(t *testing.T, text []byte, a, b uint8) {
 		text = text[:min(len(text), 600)]
 		first := min(int(a), len(text))
 		second := min(first+int(b), len(text))
 		checkUTF8(t, text[:first], text[first:second], text[second:])
+		for _, k := range kernels(t) {
+			if k.valid != nil && k.valid(text[first:]) != utf8.Valid(text[first:]) {
+				t.Errorf("%s of % x = %v", k.name, text[first:], k.valid(text[first:]))
+			}
+		}
 	})
 }
