@@ -61,7 +61,8 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 // completed, or the connection has failed and the peer was told, it leaves the
 // wait for the end of the peer's side to the connection: a second, or on a client
 // that waits for its server at most CloseTimeout. It does nothing
-// to a connection that has ended, and always returns nil.
+// to a connection that has ended, and always returns nil. It waits for the
+// connection's goroutines, unless it is in the hands of an [EventHandler].
 func (c *Conn) CloseNow() error {
 	if c.lingering.Load() {
 		return nil
@@ -71,7 +72,9 @@ func (c *Conn) CloseNow() error {
 	c.mu.Lock()
 	c.noWorkers = true
 	c.mu.Unlock()
-	c.workers.Wait()
+	if !c.events.Load() { // else a handler may have called
+		c.workers.Wait()
+	}
 	return nil
 }
 
@@ -155,8 +158,8 @@ func (c *Conn) awaitPeer(timeout <-chan time.Time) bool {
 
 // closeBehind is awaitPeer for a caller that goes on.
 func (c *Conn) closeBehind() {
-	if c.polled != nil {
-		c.polled.closing()
+	if _, p := c.current(); p != nil {
+		p.closing()
 		return
 	}
 	timer := c.closeTimer()
@@ -192,8 +195,8 @@ func (c *Conn) violation(ctx context.Context, err error) error {
 func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 	c.readErr = final
 	c.msg.reset()
-	if c.polled != nil {
-		c.polled.linger()
+	if p := c.polled.Load(); p != nil {
+		p.linger()
 		return final
 	}
 	c.spawn(c.linger)
@@ -219,7 +222,7 @@ func (c *Conn) linger() {
 	patience.Stop()
 	wait := min(lingerTime, c.cfg.closeTimeout)
 	if c.role == Server || !c.gotClose.happened.Load() {
-		c.transport.closeWrite()
+		c.transport.Load().closeWrite()
 	} else {
 		wait = c.cfg.closeTimeout
 	}
@@ -228,7 +231,7 @@ func (c *Conn) linger() {
 	defer timer.Stop()
 	buf := make([]byte, 4<<10)
 	for {
-		if _, err := c.transport.read(context.Background(), buf); err != nil {
+		if _, err := c.transport.Load().read(context.Background(), buf); err != nil {
 			break
 		}
 	}
@@ -242,7 +245,9 @@ func (c *Conn) lost(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	c.readErr = c.fail(&CloseError{Code: CloseAbnormal, Remote: true, Err: err})
-	c.msg.reset()
+	if c.receiving != nil {
+		c.msg.reset()
+	}
 	c.end()
 	return c.readErr
 }
@@ -277,12 +282,26 @@ func (c *Conn) spawn(f func()) bool {
 // end closes the transport. The cause was set before.
 func (c *Conn) end() {
 	c.ending.Do(func() {
-		if c.keepalive != nil {
-			c.keepalive.stop()
+		c.mu.Lock()
+		c.gone = true
+		c.mu.Unlock()
+		t, p := c.current() // for good: gone is set
+		if k := c.keepalive.Load(); k != nil {
+			k.stop()
 		}
-		c.transport.close()
+		if t != nil {
+			t.close()
+		} else {
+			p.Close()
+		}
 		c.fire(&c.ended)
+		if p != nil {
+			p.resume() // fails what had stopped
+		}
 		c.dropQueue()
 		c.releaseMessage()
+		if p != nil {
+			p.step()
+		}
 	})
 }

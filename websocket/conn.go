@@ -45,25 +45,26 @@ func (t MessageType) String() string { return frame.Opcode(t).String() }
 // a CloseError has released it already.
 type Conn struct {
 	// Constant after NewConn.
-	transport   *transport
 	role        Role
 	subprotocol string
-	compressed  bool       // permessage-deflate is in use
-	keepalive   *keepalive // nil: off
+	compressed  bool // permessage-deflate is in use
 	cfg         *config
 
 	// Owned by the holder of reading.
-	reading  lock
-	in       *protocol.Receiver
+	reading lock
+	*receiving
 	inflater *protocol.Inflater // nil: no permessage-deflate
-	input    input
-	msg      incoming
-	readErr  error // set when reading has come to its end
-	draining bool  // Close has taken over reading and discards
+	readErr  error              // set when reading has come to its end
+	draining bool               // Close has taken over reading and discards
+
+	// What the connection reads from and writes to: a transport until a loop takes it
+	// over, from then on a polled.
+	transport atomic.Pointer[transport]
+	polled    atomic.Pointer[polled]
+	keepalive atomic.Pointer[keepalive] // nil: off, or polled
 
 	// Set by Handle, before the first event.
 	handler EventHandler
-	polled  *polled     // nil if a goroutine reads
 	events  atomic.Bool // Handle was called
 
 	out   outbox
@@ -75,6 +76,7 @@ type Conn struct {
 	cancel    context.CancelCauseFunc    // guarded by mu: nil until Context is called
 	final     atomic.Pointer[CloseError] // set with mu held
 	after     *CloseError                // guarded by mu: what else happened, once final was set
+	gone      bool                       // guarded by mu: end has begun
 	noWorkers bool                       // guarded by mu
 	ending    sync.Once                  // of end
 	gotClose  signal                     // the peer's Close frame came
@@ -97,15 +99,15 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		base = context.Background()
 	}
 	c := &Conn{
-		transport:   newTransport(stream),
 		role:        role,
 		subprotocol: params.Subprotocol,
 		compressed:  params.Deflate != nil,
 		cfg:         params.config(),
-		input:       input{buf: params.Received, end: len(params.Received), now: time.Now()},
 		ctx:         base,
 	}
-	c.in = protocol.NewReceiver(role == Server, c.compressed, params.Limits.receiver())
+	c.transport.Store(newTransport(stream))
+	c.startReceiving(protocol.Flood{})
+	c.input = input{buf: params.Received, end: len(params.Received), now: time.Now()}
 	var compressor *deflate.Compressor
 	bits, peerBits := 0, 0
 	if d := params.Deflate; d != nil {
@@ -124,8 +126,8 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	if role == Client {
 		key = maskKey
 	}
-	c.out.enc = protocol.NewSender(key, compressor, bits, c.cfg.threshold)
-	c.startKeepAlive(params.KeepAlive)
+	c.out.enc.Init(key, compressor, bits, c.cfg.threshold)
+	c.startKeepAlive()
 	return c
 }
 
@@ -155,7 +157,11 @@ func (c *Conn) Context() context.Context {
 
 // LocalAddr returns the local address of the stream, or nil if it has none.
 func (c *Conn) LocalAddr() net.Addr {
-	if s, ok := c.transport.stream.(interface{ LocalAddr() net.Addr }); ok {
+	t, p := c.current()
+	if p != nil {
+		return p.LocalAddr()
+	}
+	if s, ok := t.stream.(interface{ LocalAddr() net.Addr }); ok {
 		return s.LocalAddr()
 	}
 	return nil
@@ -163,7 +169,11 @@ func (c *Conn) LocalAddr() net.Addr {
 
 // RemoteAddr returns the address of the stream's other end, or nil if it has none.
 func (c *Conn) RemoteAddr() net.Addr {
-	if s, ok := c.transport.stream.(interface{ RemoteAddr() net.Addr }); ok {
+	t, p := c.current()
+	if p != nil {
+		return p.RemoteAddr()
+	}
+	if s, ok := t.stream.(interface{ RemoteAddr() net.Addr }); ok {
 		return s.RemoteAddr()
 	}
 	return nil

@@ -52,6 +52,9 @@ func (c *Conn) Handle(h EventHandler) {
 // handle reads and calls the handler until the end. It has reading.
 func (c *Conn) handle() {
 	for c.deliver(); c.readErr == nil; c.deliver() {
+		if c.poll() {
+			return
+		}
 		if err := c.fill(context.Background()); err != nil {
 			break
 		}
@@ -70,6 +73,10 @@ func (c *Conn) handle() {
 func (c *Conn) deliver() {
 	c.startCork()
 	for c.readErr == nil && c.input.pos < c.input.end {
+		if typ, p := c.whole(); p != nil {
+			c.message(typ, p)
+			continue
+		}
 		ev, err := c.decode(stopped)
 		if err != nil || ev.Kind == protocol.None {
 			break
@@ -119,8 +126,13 @@ func (c *Conn) handleMessage(ev protocol.Event) {
 		}
 		defer func() { buf.putBack(p) }()
 	}
+	c.message(MessageType(ev.Type), p)
+}
+
+// message calls the handler, unless the connection has ended meanwhile.
+func (c *Conn) message(typ MessageType, p []byte) {
 	if !c.ended.happened.Load() {
-		c.handler.Message(c, MessageType(ev.Type), p)
+		c.handler.Message(c, typ, p)
 	}
 }
 

@@ -23,17 +23,23 @@ type keepalive struct {
 	stopped bool
 }
 
-func (c *Conn) startKeepAlive(opts KeepAlive) {
-	interval := opts.Interval
+// keepAliveInterval returns KeepAlive.Interval, not positive if it is off.
+func (c *Conn) keepAliveInterval() time.Duration {
+	interval := c.cfg.keepalive.Interval
 	if interval == 0 && c.role == Server {
-		interval = 30 * time.Second
+		return 30 * time.Second
 	}
+	return interval
+}
+
+func (c *Conn) startKeepAlive() {
+	interval := c.keepAliveInterval()
 	if interval <= 0 {
 		return
 	}
 	k := &keepalive{
 		interval: interval,
-		timeout:  orDefault(opts.Timeout, 30*time.Second),
+		timeout:  orDefault(c.cfg.keepalive.Timeout, 30*time.Second),
 		ping:     c.queuePing,
 		giveUp: func(silence time.Duration) {
 			c.fail(&CloseError{
@@ -44,7 +50,7 @@ func (c *Conn) startKeepAlive(opts KeepAlive) {
 		},
 		heard: time.Now(),
 	}
-	c.keepalive = k
+	c.keepalive.Store(k)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.timer = time.AfterFunc(interval, k.tick)

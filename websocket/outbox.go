@@ -27,10 +27,11 @@ type outbox struct {
 	buffered int           // cost of what Send has queued
 	lost     int           // messages that Send had taken, to be told of
 	full     bool          // a message found no room since the queue was last empty
+	stuck    int           // bytes on their way that the socket has not taken yet
 	room     chan struct{} // closed when there is more room; nil if nobody waits for it
 
 	// Owned by the holder of the turn.
-	enc *protocol.Sender
+	enc protocol.Sender
 	err error // set when the transport has refused bytes
 }
 
@@ -266,8 +267,8 @@ func (c *Conn) passLocked() {
 // flushSoon sees to it that what waits is sent. The caller holds mu, and the turn
 // is free.
 func (c *Conn) flushSoon() {
-	if c.polled != nil {
-		c.polled.Schedule()
+	if p := c.polled.Load(); p != nil {
+		p.Schedule()
 		return
 	}
 	c.out.busy = c.spawn(c.flush)
@@ -287,13 +288,14 @@ func (c *Conn) flush() { c.flushBehind(getBuffer()) }
 func (c *Conn) flushBehind(buf *buffer) {
 	b, _ := c.appendControl(buf.b)
 	b, batch := c.appendWaiting(b)
+	p := c.polled.Load()
 	switch err := c.out.err; {
 	case len(b) == 0 || err != nil:
 		_ = c.settle(buf, b, batch, err)
-	case c.polled != nil:
-		c.polled.transmit(buf, b, batch)
+	case p != nil:
+		p.transmit(buf, b, batch)
 	default:
-		_, err = c.transport.write(context.Background(), b)
+		_, err = c.transport.Load().write(context.Background(), b)
 		_ = c.settle(buf, b, batch, err)
 	}
 }
@@ -356,6 +358,9 @@ func (c *Conn) settle(buf *buffer, b []byte, batch list, err error) error {
 	}
 	if c.out.enc.Closed() && !c.sentClose.happened.Load() {
 		c.fire(&c.sentClose)
+		if p := c.polled.Load(); p != nil {
+			p.step()
+		}
 	}
 	buf.putBack(b)
 	o := &c.out

@@ -85,18 +85,18 @@ func TestSendOverflow(t *testing.T) {
 		overflow websocket.Overflow
 		errs     string // which of five messages are refused
 		want     string
-		dropped  int
+		dropped  int64
 	}{
 		{websocket.OverflowDropNew, "3 4", "0 1 2", 0},
 		{websocket.OverflowDropOldest, "", "2 3 4", 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			var dropped, drained int
+			var dropped, drained atomic.Int64
 			c, peer := full(t, websocket.Params{Queue: websocket.Queue{
 				MaxBytes: room,
 				Overflow: tc.overflow,
-				OnDrop:   func(_ *websocket.Conn, n int) { dropped += n },
-				OnDrain:  func(*websocket.Conn) { drained++ },
+				OnDrop:   func(_ *websocket.Conn, n int) { dropped.Add(int64(n)) },
+				OnDrain:  func(*websocket.Conn) { drained.Add(1) },
 			}})
 			var errs []string
 			for i := range 5 {
@@ -108,9 +108,10 @@ func TestSendOverflow(t *testing.T) {
 			}
 			closed := async(func() error { return c.Close(websocket.CloseNormal, "") })
 			got := delivered(peer)
-			if strings.Join(errs, " ") != tc.errs || strings.Join(got, " ") != tc.want || dropped != tc.dropped || drained != 1 {
+			synctest.Wait()
+			if strings.Join(errs, " ") != tc.errs || strings.Join(got, " ") != tc.want || dropped.Load() != tc.dropped || drained.Load() != 1 {
 				t.Errorf("policy %d: refused %q, received %q, dropped %d, drained %d times, want %q, %q, %d, once",
-					tc.overflow, errs, got, dropped, drained, tc.errs, tc.want, tc.dropped)
+					tc.overflow, errs, got, dropped.Load(), drained.Load(), tc.errs, tc.want, tc.dropped)
 			}
 			peer.Stream().Close()
 			<-closed
@@ -151,10 +152,10 @@ func TestSendBlock(t *testing.T) {
 // A peer that cannot keep up is told so and let go.
 func TestSendClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dropped := 0
+		var dropped atomic.Int64
 		c, peer := full(t, websocket.Params{Queue: websocket.Queue{
 			MaxBytes: 100<<10 + 100,
-			OnDrop:   func(_ *websocket.Conn, n int) { dropped += n },
+			OnDrop:   func(_ *websocket.Conn, n int) { dropped.Add(int64(n)) },
 		}})
 		if err := c.Send(websocket.Text, []byte("lost")); err != nil {
 			t.Fatal(err)
@@ -170,8 +171,8 @@ func TestSendClose(t *testing.T) {
 			t.Errorf("Receive() = %+v %q, %v, want Close 1008", h, p, err)
 		}
 		synctest.Wait()
-		if dropped != 1 {
-			t.Errorf("OnDrop told of %d messages, want 1", dropped)
+		if n := dropped.Load(); n != 1 {
+			t.Errorf("OnDrop told of %d messages, want 1", n)
 		}
 	})
 }

@@ -83,6 +83,11 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 		return 0, buf, err
 	}
 	m := &c.msg
+	if !m.active {
+		if typ, p := c.whole(); p != nil {
+			return typ, append(buf, p...), nil
+		}
+	}
 	start := len(buf)
 	buf = m.take(buf)
 	for {
@@ -102,14 +107,23 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 			ev.Payload = m.gathered
 		}
 		if ev.Last {
-			return c.whole(ctx, ev, buf, start)
+			return c.finishMessage(ctx, ev, buf, start)
 		}
 	}
 }
 
-// whole ends a message whose last piece is ev. It is in buf[start:] or, if it came
-// compressed, in ev.Payload.
-func (c *Conn) whole(ctx context.Context, ev protocol.Event, buf []byte, start int) (MessageType, []byte, error) {
+// whole returns the message that the input begins with, if all of it is there in
+// one frame. Else p is nil.
+func (c *Conn) whole() (typ MessageType, p []byte) {
+	in := &c.input
+	op, p, n := c.in.Whole(in.buf[in.pos:in.end])
+	in.pos += n
+	return MessageType(op), p
+}
+
+// finishMessage ends a message whose last piece is ev. It is in buf[start:] or, if
+// it came compressed, in ev.Payload.
+func (c *Conn) finishMessage(ctx context.Context, ev protocol.Event, buf []byte, start int) (MessageType, []byte, error) {
 	defer c.msg.reset()
 	if ev.Compressed {
 		var err error
@@ -191,10 +205,14 @@ func (c *Conn) next(ctx context.Context) (protocol.Event, error) {
 func (c *Conn) takeControl(ctx context.Context, ev protocol.Event) error {
 	switch ev.Kind {
 	case protocol.Ping:
-		c.cfg.onPing(ev.Payload)
+		if f := c.cfg.onPing; f != nil {
+			f(ev.Payload)
+		}
 		c.queuePong(ev.Payload)
 	case protocol.Pong:
-		c.cfg.onPong(ev.Payload)
+		if f := c.cfg.onPong; f != nil {
+			f(ev.Payload)
+		}
 		c.pings.answered(ev.Payload)
 	case protocol.Close:
 		return c.closedByPeer(ctx, ev.Code, ev.Reason)
@@ -235,12 +253,13 @@ func (c *Conn) decode(ctx context.Context) (protocol.Event, error) {
 // fill reads from the transport into the empty input.
 func (c *Conn) fill(ctx context.Context) error {
 	in := &c.input
-	if c.keepalive != nil {
-		c.keepalive.watching(true)
+	k := c.keepalive.Load()
+	if k != nil {
+		k.watching(true)
 	}
-	if err := c.transport.fill(ctx, in); err != nil {
-		if c.keepalive != nil {
-			c.keepalive.watching(false)
+	if err := c.transport.Load().fill(ctx, in); err != nil {
+		if k != nil {
+			k.watching(false)
 		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return c.gaveUp(ctx)
@@ -248,8 +267,8 @@ func (c *Conn) fill(ctx context.Context) error {
 		return c.lost(err)
 	}
 	in.now = time.Now()
-	if c.keepalive != nil {
-		c.keepalive.alive(in.now)
+	if k != nil {
+		k.alive(in.now)
 	}
 	return nil
 }

@@ -149,11 +149,12 @@ func (c *Conn) sendError(err error) error {
 // messages of batch. If ctx ends first, the rest is sent aside.
 func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int, batch list) error {
 	o := &c.out
-	if c.polled != nil {
+	if p := c.polled.Load(); p != nil {
 		o.enc.Sent()
-		return c.polled.transmitFor(ctx, buf, b, batch)
+		return p.transmitFor(ctx, buf, b, batch)
 	}
-	if ctx.Done() != nil && !c.transport.resumable {
+	transport := c.transport.Load()
+	if ctx.Done() != nil && !transport.resumable {
 		o.enc.Sent()
 		done := c.transmitAside(buf, b, batch)
 		select {
@@ -168,7 +169,7 @@ func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int,
 			return unfinished(ctx)
 		}
 	}
-	n, err := c.transport.write(ctx, b)
+	n, err := transport.write(ctx, b)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		if n <= control && batch.first == nil {
 			o.enc.Unsent()
@@ -187,17 +188,17 @@ func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int,
 // gives up the turn to send when that is done.
 func (c *Conn) transmitAside(buf *buffer, b []byte, batch list) <-chan error {
 	done := make(chan error, 1)
-	if c.polled != nil {
-		c.polled.transmit(buf, b, batch)
-		done <- nil
-		return done
-	}
 	if len(b) == 0 {
 		done <- c.settle(buf, b, batch, nil)
 		return done
 	}
+	if p := c.polled.Load(); p != nil {
+		p.transmit(buf, b, batch)
+		done <- nil
+		return done
+	}
 	if !c.spawn(func() {
-		_, err := c.transport.write(context.Background(), b)
+		_, err := c.transport.Load().write(context.Background(), b)
 		done <- c.settle(buf, b, batch, err)
 	}) {
 		done <- c.settle(buf, b, batch, net.ErrClosed)

@@ -105,7 +105,7 @@ func (w *messageWriter) fragment(ctx context.Context, p []byte, fin bool) error 
 
 // append appends the next fragment, with the right to send.
 func (w *messageWriter) append(b, p []byte, fin bool) ([]byte, error) {
-	out := w.c.out.enc
+	out := &w.c.out.enc
 	if !w.begun {
 		if err := out.BeginMessage(w.typ, w.compress); err != nil {
 			return b, err

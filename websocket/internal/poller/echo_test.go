@@ -33,22 +33,22 @@ func (e *echo) Ready(w *Worker, ev Events) {
 
 // push writes p behind the rest. It reports whether nothing is left.
 func (e *echo) push(p []byte) bool {
-	if e.rest = append(e.rest, p...); len(e.rest) == 0 {
-		return true
+	held := len(e.rest) > 0
+	if held {
+		e.rest = append(e.rest, p...)
+		p = e.rest
 	}
-	n, err := e.Write(e.rest)
-	e.rest = e.rest[n:]
+	n, err := e.Write(p)
 	if err != nil && err != ErrAgain {
 		e.Close()
 		return false
 	}
-	full := len(e.rest) > 0
-	if !full {
-		e.rest = nil
+	if held || n < len(p) {
+		e.rest = append([]byte(nil), p[n:]...)
+		e.WatchWritable(len(e.rest) > 0)
+		e.WatchReadable(len(e.rest) == 0)
 	}
-	e.WatchWritable(full)
-	e.WatchReadable(!full)
-	return !full
+	return len(e.rest) == 0
 }
 
 func (e *echo) Flush(*Worker)   {}

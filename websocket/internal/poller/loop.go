@@ -40,6 +40,7 @@ type loop struct {
 	// Written by the owner under mu when alive changes.
 	epfd   int
 	wakefd int
+	nest nest
 }
 
 // A list is a first-in-first-out list of queued entries.

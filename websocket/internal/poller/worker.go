@@ -73,7 +73,9 @@ func (w *Worker) wait() int {
 		return n
 	}
 	// What the callbacks have started is not held up by a system call.
+	if waitKind != "nogosched" {
 	runtime.Gosched()
+	}
 	return w.loop.park(w.events[:])
 }
 

@@ -84,7 +84,7 @@ type Receiver struct {
 	began      time.Time
 	text       frame.UTF8
 
-	flood  bucket
+	flood  Flood
 	closed bool
 	err    error
 }
@@ -92,8 +92,25 @@ type Receiver struct {
 // NewReceiver returns the receiver of a server, whose peer must mask, or of a
 // client, whose peer must not. deflate says whether permessage-deflate is in use.
 func NewReceiver(server, deflate bool, limits Limits) *Receiver {
-	return &Receiver{masked: server, deflate: deflate, limits: limits}
+	r := &Receiver{}
+	r.Init(server, deflate, limits, Flood{})
+	return r
 }
+
+// Init makes r what NewReceiver returns, as the successor of one whose Flood is
+// given.
+func (r *Receiver) Init(server, deflate bool, limits Limits, flood Flood) {
+	*r = Receiver{masked: server, deflate: deflate, limits: limits, flood: flood}
+}
+
+// Between reports whether r is between two messages, so that all it knows is how
+// many control frames came.
+func (r *Receiver) Between() bool {
+	return !r.inFrame && !r.inMessage && r.headLen == 0 && !r.closed && r.err == nil
+}
+
+// Flood returns how many control frames came.
+func (r *Receiver) Flood() Flood { return r.flood }
 
 // Next decodes the start of b and returns one event and how many bytes it used.
 // It unmasks b in place. After None all of b is used up. What follows a Close

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,6 +50,7 @@ func wire(masked bool, frames ...wireFrame) (b []byte) {
 type journal struct {
 	t     *testing.T
 	r     *Receiver
+	whole bool // Whole is asked before Next
 	lines []string
 	err   error
 
@@ -64,6 +66,10 @@ func newJournal(t *testing.T, r *Receiver) *journal { return &journal{t: t, r: r
 func (j *journal) take(now time.Time, b []byte) {
 	j.t.Helper()
 	for len(b) > 0 && j.err == nil {
+		if n := j.takeWhole(b); n > 0 {
+			b = b[n:]
+			continue
+		}
 		ev, n, err := j.r.Next(now, b)
 		if n < 0 || n > len(b) || n == 0 && err == nil {
 			j.t.Fatalf("Next(% x) used %d bytes", b, n)
@@ -78,6 +84,21 @@ func (j *journal) take(now time.Time, b []byte) {
 		}
 		b = b[n:]
 	}
+}
+
+// takeWhole notes the message that b begins with, if Whole gives it.
+func (j *journal) takeWhole(b []byte) int {
+	if !j.whole {
+		return 0
+	}
+	before := bytes.Clone(b)
+	typ, p, n := j.r.Whole(b)
+	if n > 0 {
+		j.note(Event{Kind: Data, Type: typ, First: true, Last: true, Payload: p}, b[:n])
+	} else if !bytes.Equal(b, before) {
+		j.t.Fatalf("Whole(% x) has left % x to Next", before, b)
+	}
+	return n
 }
 
 // fail notes an error, which must be a *frame.Error and final.
@@ -341,5 +362,45 @@ func TestReceiverLeavesCompressedText(t *testing.T) {
 	j.take(noon, wire(false, wireFrame{0xc1, "\xff\xfe"}, wireFrame{0x81, "plain"}))
 	if got, want := fmt.Sprint(j.lines), `[text compressed "\xff\xfe" end text "plain" end]`; got != want || j.err != nil {
 		t.Errorf("events = %s, %v, want %s", got, j.err, want)
+	}
+}
+
+// Whole takes a message that has come whole in one frame, and leaves all else to
+// Next as it was.
+func TestReceiverWhole(t *testing.T) {
+	for _, server := range []bool{false, true} {
+		for _, size := range []int{0, 1, 125, 126, 1000, 65535} {
+			text := strings.Repeat("é", size)[:size/2*2] + strings.Repeat("a", size%2)
+			b := wire(server, wireFrame{0x81, text})
+			r := NewReceiver(server, true, Limits{MessageSize: 65535, Fragments: 1})
+			if typ, p, n := r.Whole(bytes.Clone(b[:len(b)-1])); n != 0 || p != nil || typ != 0 {
+				t.Errorf("Whole(all but a byte of %d) = %v, %d bytes, %d", size, typ, len(p), n)
+			}
+			typ, p, n := r.Whole(append(bytes.Clone(b), 0x81))
+			if typ != frame.Text || string(p) != text || n != len(b) || p == nil {
+				t.Errorf("Whole(message of %d) = %v, %d bytes, %d, want all %d of it", size, typ, len(p), n, len(b))
+			}
+		}
+		for _, f := range []wireFrame{
+			{0x01, "a"},
+			{0x80, "a"},
+			{0xc1, "a"},
+			{0x91, "a"},
+			{0xa2, "a"},
+			{0x83, "a"},
+			{0x89, "a"},
+			{0x88, "\x03\xe8"},
+			{0x81, "\xff"},
+			{0x81, "aaaaaaaaaaa"},
+		} {
+			b := wire(server, f)
+			r := NewReceiver(server, true, Limits{MessageSize: 10, Fragments: 1})
+			if _, _, n := r.Whole(b); n != 0 || !bytes.Equal(b, wire(server, f)) {
+				t.Errorf("Whole(%x %q) = %d, input %x, want it left to Next", f.first, f.payload, n, b)
+			}
+		}
+		if _, _, n := NewReceiver(!server, false, Limits{MessageSize: 10, Fragments: 1}).Whole(wire(server, wireFrame{0x82, "a"})); n != 0 {
+			t.Errorf("Whole(frame with the wrong mask bit) = %d", n)
+		}
 	}
 }

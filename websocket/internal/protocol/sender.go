@@ -42,7 +42,14 @@ type Sender struct {
 // permessage-deflate is in use; messages shorter than threshold bytes are not
 // compressed.
 func NewSender(key func() uint32, compressor *deflate.Compressor, bits, threshold int) *Sender {
-	return &Sender{key: key, deflate: compressor, bits: bits, threshold: threshold}
+	s := &Sender{}
+	s.Init(key, compressor, bits, threshold)
+	return s
+}
+
+// Init makes s what NewSender returns.
+func (s *Sender) Init(key func() uint32, compressor *deflate.Compressor, bits, threshold int) {
+	*s = Sender{key: key, deflate: compressor, bits: bits, threshold: threshold}
 }
 
 // AppendMessage appends p as one message in one frame, compressed if compress is

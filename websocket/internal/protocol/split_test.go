@@ -190,9 +190,11 @@ func FuzzReceiver(f *testing.F) {
 	f.Add([]byte{0x82, 0x7f, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3}, uint16(9), uint16(2), false, true)
 	f.Fuzz(func(t *testing.T, b []byte, first, second uint16, server, deflate bool) {
 		limits := Limits{MessageSize: 100, Fragments: 5, ControlRate: 2}
-		var logs [3]*journal
-		for i, pieces := range [][][]byte{{b}, cutAt(b, int(first), int(second)), cutAll(b)} {
+		var logs [5]*journal
+		cut := cutAt(b, int(first), int(second))
+		for i, pieces := range [][][]byte{{b}, cut, cutAll(b), {b}, cut} {
 			logs[i] = newJournal(t, NewReceiver(server, deflate, limits))
+			logs[i].whole = i > 2
 			for _, piece := range pieces {
 				logs[i].take(noon, bytes.Clone(piece))
 			}
