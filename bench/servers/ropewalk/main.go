@@ -21,6 +21,10 @@ func serve(l net.Listener, o server.Options) error {
 	switch o.API {
 	case "blocking":
 		return blocking(l, options, o.Broadcast)
+	case "event":
+		return event(l, options, o.Broadcast)
+	case "event-http":
+		return eventHTTP(l, options, o.Broadcast)
 	default:
 		return fmt.Errorf("-api is %q", o.API)
 	}
@@ -65,3 +69,61 @@ func each(c *websocket.Conn, visit func(typ websocket.MessageType, p []byte) err
 		buf = p
 	}
 }
+
+// event has loops call a handler, on connections that are taken from the listener.
+func event(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
+	open := opener(broadcast)
+	return server.Each(l, func(stream net.Conn) {
+		if c, _, err := websocket.Upgrade(context.Background(), stream, options); err == nil {
+			open(c)
+		}
+	})
+}
+
+// eventHTTP is event on connections that net/http has accepted.
+func eventHTTP(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
+	open := opener(broadcast)
+	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, err := websocket.Accept(w, r, options); err == nil {
+			open(c)
+		}
+	}))
+}
+
+// opener returns what hands a connection over to its handler.
+func opener(broadcast bool) func(c *websocket.Conn) {
+	if !broadcast {
+		return func(c *websocket.Conn) { c.Handle(echo{}) }
+	}
+	all := &everyone{}
+	return func(c *websocket.Conn) {
+		all.group.Add(c)
+		c.Handle(all)
+	}
+}
+
+// echo sends every message back.
+type echo struct{}
+
+func (echo) Message(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+	_ = c.Write(context.Background(), typ, p) // Closed tells
+}
+
+func (echo) Closed(*websocket.Conn, error) {}
+
+// everyone sends every message to all connections.
+type everyone struct {
+	group server.Group[*websocket.Conn]
+}
+
+func (e *everyone) Message(_ *websocket.Conn, typ websocket.MessageType, p []byte) {
+	m, err := websocket.Prepare(typ, p)
+	if err != nil {
+		return
+	}
+	e.group.Each(func(to *websocket.Conn) {
+		_ = to.SendPrepared(m) // Closed tells
+	})
+}
+
+func (e *everyone) Closed(c *websocket.Conn, _ error) { e.group.Remove(c) }
