@@ -51,9 +51,8 @@ func Handler(next http.Handler) http.Handler {
 	})
 }
 
-// early reports whether r may be a replay (RFC 9220, section 4; RFC 8470). quic-go
-// calls handlers when its own handshake is complete, and proves it by r.TLS; a
-// proxy that has forwarded early data says so in a header.
+// early reports whether r may be a replay (RFC 9220, section 4; RFC 8470): it was read
+// before the QUIC handshake was complete, or a proxy says that it forwards early data.
 func early(r *http.Request) bool {
 	return r.TLS == nil || !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 }
