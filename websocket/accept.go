@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"time"
 
@@ -90,38 +89,27 @@ type AcceptOptions struct {
 // is used elsewhere; memory of the HTTP server is freed when the handler returns.
 // Accept may be called at once by many goroutines with the same opts.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
-	stream, params, err := acceptStream(w, r, opts)
-	if err != nil {
-		return nil, err
-	}
-	return NewConn(stream, Server, params), nil
-}
-
-// acceptStream does what Accept does on the wire.
-func acceptStream(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (io.ReadWriteCloser, Params, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
 	if r.ProtoMajor > 1 {
-		return acceptConnect(w, r, opts)
+		return acceptTunnel(w, r, opts)
 	}
-	deadline := opts.deadline(r.Context())
-	answer := getBuffer()
-	agreed, response, refusal := opts.decide(r, w.Header(), deadline, answer.b)
-	if refusal != nil {
-		answer.putBack(answer.b)
-		return nil, Params{}, refuse(w, r, refusal)
+	u := newUpgrade(r.Context(), nil, opts, opts.deadline(r.Context()))
+	defer u.release()
+	u.request = r
+	if err := u.accept(w); err != nil {
+		return nil, err
 	}
-	defer answer.putBack(response)
-	stream, received, refusal := hijack(w)
-	if refusal != nil {
-		return nil, Params{}, refuse(w, r, refusal)
+	return u.newConn(), nil
+}
+
+func acceptTunnel(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (*Conn, error) {
+	stream, params, err := acceptConnect(w, r, opts)
+	if err != nil {
+		return nil, err
 	}
-	if err := sendResponse(stream, deadline, response); err != nil {
-		_ = stream.Close() // the error that counts is err
-		return nil, Params{}, err
-	}
-	return stream, opts.params(r.Context(), &agreed, received), nil
+	return NewConn(stream, Server, params), nil
 }
 
 // deadline returns when a handshake that begins now must be over: the zero time

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
@@ -81,32 +79,38 @@ func internalError(where string, err error) *HandshakeError {
 	}
 }
 
-// hijack takes the connection over from the HTTP server, and the bytes that it has
-// read behind the request: frames of a client that did not wait for the answer.
-func hijack(w http.ResponseWriter) (net.Conn, []byte, *HandshakeError) {
-	stream, buffered, err := http.NewResponseController(w).Hijack()
+// accept answers the request through w, and takes its connection over.
+func (u *upgrade) accept(w http.ResponseWriter) error {
+	response, refusal := u.decide(w.Header())
+	if refusal != nil {
+		return refuse(w, u.request, refusal)
+	}
+	if refusal := u.hijack(w); refusal != nil {
+		return refuse(w, u.request, refusal)
+	}
+	// NewConn takes deadlines away, those of the HTTP server too.
+	err := u.conn.SetWriteDeadline(u.deadline)
+	if err == nil {
+		err = u.send(response)
+	}
 	if err != nil {
-		return nil, nil, internalError(fmt.Sprintf("hijack %T", w), err)
+		_ = u.conn.Close() // the error that counts is err
 	}
-	// The buffers of the HTTP server are not kept: they are 4 KiB each.
-	n := buffered.Reader.Buffered()
-	if n == 0 {
-		return stream, nil, nil
-	}
-	received := make([]byte, n)
-	_, _ = io.ReadFull(buffered.Reader, received) // all of it is buffered
-	return stream, received, nil
+	return err
 }
 
-// sendResponse sends the answer before the deadline. NewConn takes deadlines away,
-// those of an HTTP server too.
-func sendResponse(stream net.Conn, deadline time.Time, response []byte) error {
-	err := stream.SetWriteDeadline(deadline)
-	if err == nil {
-		_, err = stream.Write(response)
-	}
+// hijack takes the connection over from the HTTP server, and the bytes that it has
+// read behind the request: frames of a client that did not wait for the answer.
+func (u *upgrade) hijack(w http.ResponseWriter) *HandshakeError {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return fmt.Errorf("websocket: send answer: %w", err)
+		return internalError(fmt.Sprintf("hijack %T", w), err)
+	}
+	u.conn = conn
+	// The buffers of the HTTP server are not kept: they are 4 KiB each.
+	if n := buffered.Reader.Buffered(); n > 0 {
+		u.received = make([]byte, n)
+		_, _ = io.ReadFull(buffered.Reader, u.received) // all of it is buffered
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func Upgrade(ctx context.Context, conn net.Conn, opts *AcceptOptions) (*Conn, *h
 	}
 	growStack(0)
 	stop := interruptOn(ctx, conn)
-	u := newUpgrade(ctx, conn, opts)
+	u := newUpgrade(ctx, conn, opts, opts.deadline(context.Background()))
 	defer u.release()
 	err := u.do()
 	if !stop() {
@@ -72,10 +72,10 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// An upgrade is one handshake on a connection of its own.
+// An upgrade is one handshake over HTTP/1.1.
 type upgrade struct {
 	ctx      context.Context
-	conn     net.Conn
+	conn     net.Conn // for Accept nil until it is taken over
 	opts     *AcceptOptions
 	deadline time.Time
 
@@ -91,9 +91,9 @@ type upgrade struct {
 // them, and would have to grow.
 var upgrades = sync.Pool{New: func() any { return new(upgrade) }}
 
-func newUpgrade(ctx context.Context, conn net.Conn, opts *AcceptOptions) *upgrade {
+func newUpgrade(ctx context.Context, conn net.Conn, opts *AcceptOptions, deadline time.Time) *upgrade {
 	u := upgrades.Get().(*upgrade)
-	u.ctx, u.conn, u.opts, u.deadline = ctx, conn, opts, opts.deadline(context.Background())
+	u.ctx, u.conn, u.opts, u.deadline = ctx, conn, opts, deadline
 	return u
 }
 
@@ -119,14 +119,11 @@ func (u *upgrade) do() error {
 		return u.failed(err)
 	}
 	u.complete(state)
-	response, refusal := u.decide()
+	response, refusal := u.decide(nil)
 	if refusal != nil {
 		return u.refuse(refusal)
 	}
-	if _, err := u.conn.Write(response); err != nil {
-		return fmt.Errorf("websocket: send answer: %w", err)
-	}
-	return nil
+	return u.send(response)
 }
 
 // complete gives the request what did not come with it.
@@ -140,11 +137,18 @@ func (u *upgrade) complete(state *tls.ConnectionState) {
 	}
 }
 
-// decide returns the answer that accepts the request. The request has been copied
-// from buf.
-func (u *upgrade) decide() (response []byte, refusal *HandshakeError) {
-	u.agreed, response, refusal = u.opts.decide(u.request, nil, u.deadline, u.buf[:0])
+// decide returns the answer that accepts the request, in buf: nothing of the request
+// is there any more.
+func (u *upgrade) decide(preset http.Header) (response []byte, refusal *HandshakeError) {
+	u.agreed, response, refusal = u.opts.decide(u.request, preset, u.deadline, u.buf[:0])
 	return response, refusal
+}
+
+func (u *upgrade) send(response []byte) error {
+	if _, err := u.conn.Write(response); err != nil {
+		return fmt.Errorf("websocket: send answer: %w", err)
+	}
+	return nil
 }
 
 // newConn is apart so that the stack has room for its Params only after the rest.
