@@ -88,8 +88,8 @@ func (c *Conn) fail(e *CloseError) *CloseError {
 	switch {
 	case c.final.Load() == nil:
 		c.final.Store(e)
-		if c.cancel != nil {
-			c.cancel(e)
+		if l := c.life; l != nil && l.cancel != nil {
+			l.cancel(e)
 		}
 	case c.after == nil:
 		c.after = e
@@ -255,7 +255,7 @@ func (c *Conn) lost(err error) error {
 // refused deals with a write that the transport refused. The peer may have sent
 // a Close frame that says why; a reader has lingerTime to find it before the
 // refusal becomes the cause of the end.
-func (c *Conn) refused(err error) error {
+func (c *Conn) refused(err error) *CloseError {
 	e := &CloseError{Code: CloseAbnormal, Remote: true, Err: err}
 	if final := c.cause(); final != nil {
 		return final
@@ -281,27 +281,29 @@ func (c *Conn) spawn(f func()) bool {
 
 // end closes the transport. The cause was set before.
 func (c *Conn) end() {
-	c.ending.Do(func() {
-		c.mu.Lock()
-		c.gone = true
-		c.mu.Unlock()
-		t, p := c.current() // for good: gone is set
-		if k := c.keepalive.Load(); k != nil {
-			k.stop()
-		}
-		if t != nil {
-			t.close()
-		} else {
-			p.Close()
-		}
-		c.fire(&c.ended)
-		if p != nil {
-			p.resume() // fails what had stopped
-		}
-		c.dropQueue()
-		c.releaseMessage()
-		if p != nil {
-			p.step()
-		}
-	})
+	c.mu.Lock()
+	first := !c.gone
+	c.gone = true
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	t, p := c.current() // for good: gone is set
+	if k := c.keepalive.Load(); k != nil {
+		k.stop()
+	}
+	if t != nil {
+		t.close()
+	} else {
+		p.Close()
+	}
+	c.fire(&c.ended)
+	if p != nil {
+		p.resume() // fails what had stopped
+	}
+	c.dropQueue()
+	c.releaseMessage()
+	if p != nil {
+		p.step()
+	}
 }

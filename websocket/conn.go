@@ -54,7 +54,7 @@ type Conn struct {
 	reading lock
 	*receiving
 	inflater *protocol.Inflater // nil: no permessage-deflate
-	readErr  error              // set when reading has come to its end
+	readErr  *CloseError        // set when reading has come to its end
 	draining bool               // Close has taken over reading and discards
 
 	// What the connection reads from and writes to: a transport until a loop takes it
@@ -68,17 +68,16 @@ type Conn struct {
 	events  atomic.Bool // Handle was called
 
 	out   outbox
-	pings pings
+	pings atomic.Pointer[pings] // nil until Ping is called
 
 	// How it ends. The first cause stays; see close.go.
 	mu        sync.Mutex
-	ctx       context.Context            // guarded by mu: until Context is called, what it is to be made of
-	cancel    context.CancelCauseFunc    // guarded by mu: nil until Context is called
+	life      *life                      // guarded by mu: nil stands for the background
+	awaited   map[*signal]chan struct{}  // guarded by mu: closed when the signal happens
 	final     atomic.Pointer[CloseError] // set with mu held
 	after     *CloseError                // guarded by mu: what else happened, once final was set
 	gone      bool                       // guarded by mu: end has begun
 	noWorkers bool                       // guarded by mu
-	ending    sync.Once                  // of end
 	gotClose  signal                     // the peer's Close frame came
 	sentClose signal                     // the own Close frame is out
 	ended     signal                     // the transport is closed
@@ -94,16 +93,14 @@ type Conn struct {
 // are interrupted through them; else a goroutine reads on their behalf. If it has
 // CloseWrite, that is called before Close, so that the peer sees an orderly end.
 func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
-	base := params.Context
-	if base == nil {
-		base = context.Background()
-	}
 	c := &Conn{
 		role:        role,
 		subprotocol: params.Subprotocol,
 		compressed:  params.Deflate != nil,
 		cfg:         params.config(),
-		ctx:         base,
+	}
+	if params.Context != nil {
+		c.life = &life{ctx: params.Context}
 	}
 	c.transport.Store(newTransport(stream))
 	c.startReceiving(protocol.Flood{})
@@ -146,13 +143,24 @@ func (c *Conn) Compressed() bool { return c.compressed }
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cancel == nil {
-		c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(c.ctx))
+	if c.life == nil {
+		c.life = &life{ctx: context.Background()}
+	}
+	l := c.life
+	if l.cancel == nil {
+		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.ctx))
 		if final := c.final.Load(); final != nil {
-			c.cancel(final)
+			l.cancel(final)
 		}
 	}
-	return c.ctx
+	return l.ctx
+}
+
+// A life is what Context returns, or until it is called, what that has its values
+// from.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc // nil until Context is called
 }
 
 // LocalAddr returns the local address of the stream, or nil if it has none.

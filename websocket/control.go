@@ -17,7 +17,7 @@ type controlQueue struct {
 }
 
 func (q *controlQueue) empty() bool {
-	return len(q.pongs) == 0 && !q.ping && q.close == nil
+	return q == nil || len(q.pongs) == 0 && !q.ping && q.close == nil
 }
 
 // queuePong answers a Ping. RFC 6455, section 5.5.3: with the same payload.
@@ -50,7 +50,10 @@ func (c *Conn) queueControl(change func(*controlQueue)) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	change(&o.control)
+	if o.control == nil {
+		o.control = new(controlQueue)
+	}
+	change(o.control)
 	if !o.busy {
 		c.passLocked()
 	}
@@ -67,7 +70,7 @@ func (c *Conn) appendControl(b []byte) ([]byte, int) {
 // appendControlLocked is appendControl for who holds mu.
 func (c *Conn) appendControlLocked(b []byte) ([]byte, int) {
 	o := &c.out
-	q := &o.control
+	q := o.control
 	if q.empty() {
 		return b, 0
 	}
@@ -87,6 +90,6 @@ func (c *Conn) appendControlLocked(b []byte) ([]byte, int) {
 	if q.close != nil {
 		b = o.enc.AppendClose(b, q.close.Code, q.close.Reason)
 	}
-	o.control = controlQueue{}
+	o.control = nil
 	return b, len(b)
 }

@@ -22,12 +22,7 @@ type polled struct {
 	poller.Entry
 	c *Conn
 
-	// Bytes that the socket has not taken yet, of a turn to send that goes on when
-	// it takes more. Owned by who sets stopped to false.
-	stopped atomic.Bool
-	rest    []byte
-	frames  *buffer // what rest is in
-	batch   list
+	stopped atomic.Pointer[stoppedTurn]
 
 	// Owned by Ready.
 	flood protocol.Flood
@@ -45,6 +40,14 @@ type polled struct {
 	half     bool // the own Close frame is out, and the end of the peer's side is awaited
 	told     bool // Closed was called
 	leaving  bool // the timer bounds the closing handshake, or the wait behind it
+}
+
+// A stoppedTurn is a turn to send that goes on when the socket takes more.
+type stoppedTurn struct {
+	buf   *buffer
+	b     []byte // lies in buf
+	n     int    // how much of b the socket has taken
+	batch list
 }
 
 // poll hands the connection over to a loop, if it can be. The caller has reading.
@@ -212,10 +215,8 @@ func (p *polled) transmit(buf *buffer, b []byte, batch list) {
 // stop has the turn to send wait until the socket takes more than the first n
 // bytes of b.
 func (p *polled) stop(buf *buffer, b []byte, n int, batch list) {
-	buf.b = b
-	p.rest, p.frames, p.batch = b[n:], buf, batch
-	p.setStuck(len(p.rest))
-	p.stopped.Store(true)
+	p.setStuck(len(b) - n)
+	p.stopped.Store(&stoppedTurn{buf, b, n, batch})
 	if p.c.ended.happened.Load() {
 		p.resume()
 		return
@@ -245,20 +246,19 @@ func (p *polled) setStuck(n int) {
 
 // resume goes on with a turn that was stopped.
 func (p *polled) resume() {
-	if !p.stopped.CompareAndSwap(true, false) {
+	turn := p.stopped.Swap(nil)
+	if turn == nil {
 		return
 	}
-	buf, batch := p.frames, p.batch
-	n, err := p.Write(p.rest)
+	n, err := p.Write(turn.b[turn.n:])
 	if errors.Is(err, poller.ErrAgain) {
-		p.stop(buf, buf.b, len(buf.b)-len(p.rest)+n, batch)
+		p.stop(turn.buf, turn.b, turn.n+n, turn.batch)
 		return
 	}
-	p.rest, p.frames, p.batch = nil, nil, list{}
 	p.setStuck(0)
 	p.WatchWritable(false)
 	p.WatchReadable(true)
-	_ = p.c.settle(buf, buf.b, batch, err)
+	_ = p.c.settle(turn.buf, turn.b, turn.batch, err)
 }
 
 // RemoteAddr returns the peer's address, also after the end.

@@ -52,29 +52,31 @@ func (l *lock) release() {
 
 // A signal is something that happens once. Conn.wait gives a channel for it, so
 // that a connection for which nobody waits needs none.
-type signal struct {
-	happened atomic.Bool
-	ch       chan struct{} // guarded by Conn.mu; closed when it happens
-}
+type signal struct{ happened atomic.Bool }
 
 // wait returns a channel that is closed once s has happened.
 func (c *Conn) wait(s *signal) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.ch == nil {
-		s.ch = make(chan struct{})
+	ch := c.awaited[s]
+	if ch == nil {
+		ch = make(chan struct{})
 		if s.happened.Load() {
-			close(s.ch)
+			close(ch)
 		}
+		if c.awaited == nil {
+			c.awaited = make(map[*signal]chan struct{})
+		}
+		c.awaited[s] = ch
 	}
-	return s.ch
+	return ch
 }
 
 // fire makes s happen, if it has not yet.
 func (c *Conn) fire(s *signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !s.happened.Swap(true) && s.ch != nil {
-		close(s.ch)
+	if ch := c.awaited[s]; !s.happened.Swap(true) && ch != nil {
+		close(ch)
 	}
 }

@@ -16,23 +16,23 @@ import (
 // it and control frames pass.
 type outbox struct {
 	mu       sync.Mutex
-	busy     bool    // somebody has the turn to send
-	open     bool    // a Writer's message is open
-	handling bool    // received messages are being handled: what is sent meanwhile leaves after that
-	corked   *buffer // what was sent meanwhile, if that has the turn
-	waiting  list    // messages, and Writers that want to open one
-	urgent   list    // callers that want the turn for a fragment or a Ping
-	control  controlQueue
+	busy     bool          // somebody has the turn to send
+	open     bool          // a Writer's message is open
+	handling bool          // received messages are being handled: what is sent meanwhile leaves after that
+	corked   *buffer       // what was sent meanwhile, if that has the turn
+	waiting  list          // messages, and Writers that want to open one
+	urgent   list          // callers that want the turn for a fragment or a Ping
+	control  *controlQueue // nil: none waits
 
 	buffered int           // cost of what Send has queued
-	lost     int           // messages that Send had taken, to be told of
+	lost     int32         // messages that Send had taken, to be told of
 	full     bool          // a message found no room since the queue was last empty
 	stuck    int           // bytes on their way that the socket has not taken yet
 	room     chan struct{} // closed when there is more room; nil if nobody waits for it
 
 	// Owned by the holder of the turn.
 	enc protocol.Sender
-	err error // set when the transport has refused bytes
+	err *CloseError // set when the transport has refused bytes
 }
 
 // An outgoing is something that waits in an outbox.
@@ -289,13 +289,15 @@ func (c *Conn) flushBehind(buf *buffer) {
 	b, _ := c.appendControl(buf.b)
 	b, batch := c.appendWaiting(b)
 	p := c.polled.Load()
-	switch err := c.out.err; {
-	case len(b) == 0 || err != nil:
-		_ = c.settle(buf, b, batch, err)
+	switch {
+	case c.out.err != nil:
+		_ = c.settle(buf, b, batch, c.out.err)
+	case len(b) == 0:
+		_ = c.settle(buf, b, batch, nil)
 	case p != nil:
 		p.transmit(buf, b, batch)
 	default:
-		_, err = c.transport.Load().write(context.Background(), b)
+		_, err := c.transport.Load().write(context.Background(), b)
 		_ = c.settle(buf, b, batch, err)
 	}
 }
@@ -372,7 +374,7 @@ func (c *Conn) settle(buf *buffer, b []byte, batch list, err error) error {
 	if drained {
 		o.full = false
 	}
-	lost := o.lost
+	lost := int(o.lost)
 	o.lost = 0
 	c.passLocked()
 	o.mu.Unlock()

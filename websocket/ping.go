@@ -16,8 +16,12 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := c.err(); err != nil {
 		return 0, err
 	}
-	id, pong := c.pings.add()
-	defer c.pings.remove(id)
+	if c.pings.Load() == nil {
+		c.pings.CompareAndSwap(nil, new(pings))
+	}
+	waiting := c.pings.Load()
+	id, pong := waiting.add()
+	defer waiting.remove(id)
 	start := time.Now()
 	if err := c.sendPing(ctx, id); err != nil {
 		return 0, err

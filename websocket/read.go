@@ -154,7 +154,7 @@ func (c *Conn) beginRead(ctx context.Context) error {
 		return err
 	}
 	if c.readErr == nil && (c.ended.happened.Load() || c.draining) {
-		c.readErr = c.err()
+		c.readErr = c.cause()
 	}
 	if c.readErr != nil {
 		c.msg.reset()
@@ -213,7 +213,9 @@ func (c *Conn) takeControl(ctx context.Context, ev protocol.Event) error {
 		if f := c.cfg.onPong; f != nil {
 			f(ev.Payload)
 		}
-		c.pings.answered(ev.Payload)
+		if p := c.pings.Load(); p != nil {
+			p.answered(ev.Payload)
+		}
 	case protocol.Close:
 		return c.closedByPeer(ctx, ev.Code, ev.Reason)
 	}

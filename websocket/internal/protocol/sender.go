@@ -21,8 +21,7 @@ var (
 type Sender struct {
 	// Constant after NewSender.
 	key       func() uint32 // a fresh mask for each frame; nil on a server
-	deflate   *deflate.Compressor
-	bits      int // of its window
+	deflate   *deflater     // nil: no permessage-deflate
 	threshold int
 
 	// The fragmented message under way, if inMessage.
@@ -32,7 +31,13 @@ type Sender struct {
 	compress  bool
 	text      frame.UTF8
 
-	closed  bool
+	closed bool
+}
+
+// A deflater compresses.
+type deflater struct {
+	*deflate.Compressor
+	bits    int    // of its window
 	pending []byte // compressed, but not yet known to be sent
 }
 
@@ -49,7 +54,10 @@ func NewSender(key func() uint32, compressor *deflate.Compressor, bits, threshol
 
 // Init makes s what NewSender returns.
 func (s *Sender) Init(key func() uint32, compressor *deflate.Compressor, bits, threshold int) {
-	*s = Sender{key: key, deflate: compressor, bits: bits, threshold: threshold}
+	*s = Sender{key: key, threshold: threshold}
+	if compressor != nil {
+		s.deflate = &deflater{Compressor: compressor, bits: bits}
+	}
 }
 
 // AppendMessage appends p as one message in one frame, compressed if compress is
@@ -62,7 +70,7 @@ func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress 
 	if typ == frame.Text && !frame.ValidUTF8(p) {
 		return dst, ErrNotUTF8
 	}
-	s.pending = nil
+	s.Unsent()
 	if !compress || s.deflate == nil || len(p) < s.threshold {
 		return s.appendFrame(dst, frame.Header{Fin: true, Opcode: typ}, p), nil
 	}
@@ -71,7 +79,7 @@ func (s *Sender) AppendMessage(dst []byte, typ frame.Opcode, p []byte, compress 
 	if framed == nil {
 		return s.appendFrame(dst, frame.Header{Fin: true, Opcode: typ}, p), nil
 	}
-	s.pending = p
+	s.deflate.pending = p
 	return framed, nil
 }
 
@@ -86,7 +94,7 @@ func (s *Sender) AppendPrepared(dst []byte, m *Prepared) ([]byte, error) {
 		return dst, err
 	}
 	if s.deflate != nil && len(m.payload) >= s.threshold {
-		if b := m.deflated(s.bits); b != nil {
+		if b := m.deflated(s.deflate.bits); b != nil {
 			s.deflate.Commit(m.payload)
 			return append(dst, b...), nil
 		}
@@ -98,9 +106,9 @@ func (s *Sender) AppendPrepared(dst []byte, m *Prepared) ([]byte, error) {
 // the peer's decompressor has seen. It is called while the payload is
 // still what AppendMessage was given, and does nothing for other frames.
 func (s *Sender) Sent() {
-	if s.pending != nil {
-		s.deflate.Commit(s.pending)
-		s.pending = nil
+	if d := s.deflate; d != nil && d.pending != nil {
+		d.Commit(d.pending)
+		d.pending = nil
 	}
 }
 
@@ -116,7 +124,11 @@ func (s *Sender) Ready() error {
 }
 
 // Unsent says that nothing of the last appended message left.
-func (s *Sender) Unsent() { s.pending = nil }
+func (s *Sender) Unsent() {
+	if s.deflate != nil {
+		s.deflate.pending = nil
+	}
+}
 
 // BeginMessage starts a message whose fragments AppendFragment appends.
 func (s *Sender) BeginMessage(typ frame.Opcode, compress bool) error {

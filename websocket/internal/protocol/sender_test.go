@@ -418,7 +418,7 @@ func TestSenderDeflatedHeader(t *testing.T) {
 	for _, n := range []int{125, 126, 200, 1 << 16, 1<<16 + 1, 1 << 20} {
 		for _, takeover := range []bool{false, true} {
 			roles(t, func(t *testing.T, s *Sender, used int) {
-				s.deflate = deflate.NewCompressor(15, takeover)
+				s.Init(s.key, deflate.NewCompressor(15, takeover), 15, 0)
 				text := strings.Repeat("a", n)
 				got := unwire(t, must(s.AppendMessage([]byte{}, frame.Text, []byte(text), true)), used)
 				checkInflate(t, NewInflater(15, takeover, -1, -1), got[0].payload, text)
