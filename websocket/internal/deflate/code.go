@@ -1,11 +1,32 @@
 package deflate
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A code is a Huffman code to write with (RFC 1951, section 3.2.2).
 type code struct {
 	lengths [maxLits + 2]uint8
-	words   [maxLits + 2]uint16 // with the first bit lowest, as they are sent
+	words   [maxLits + 2]word
+}
+
+// A word is a word of a code, with the first bit lowest, and its length in the
+// low lengthBits.
+type word uint32
+
+const lengthBits = 8
+
+func (w word) bits() uint64 { return uint64(w >> lengthBits) }
+
+func (w word) len() uint { return uint(w % (1 << lengthBits)) }
+
+// cost returns the bits that symbols of these frequencies take.
+func (c *code) cost(freq []uint16) (bits int) {
+	for symbol, f := range freq {
+		bits += int(f) * int(c.lengths[symbol])
+	}
+	return bits
 }
 
 // A builder makes Huffman codes.
@@ -51,14 +72,14 @@ func (b *builder) build(c *code, freq []uint16, most int) {
 // how often each occurs.
 func (c *code) assign(n int, count [maxCode + 1]int) {
 	var next [maxCode + 1]uint16
-	word := 0
+	first := 0
 	for length := 1; length < len(next); length++ {
-		next[length] = uint16(word)
-		word = (word + count[length]) << 1
+		next[length] = uint16(first)
+		first = (first + count[length]) << 1
 	}
 	for symbol, length := range c.lengths[:n] {
 		if length > 0 {
-			c.words[symbol] = bits.Reverse16(next[length]) >> (16 - length)
+			c.words[symbol] = word(bits.Reverse16(next[length])>>(16-length))<<lengthBits | word(length)
 			next[length]++
 		}
 	}
@@ -66,6 +87,10 @@ func (c *code) assign(n int, count [maxCode + 1]int) {
 
 // sort sorts the first n symbols by frequency, one byte of it after the other.
 func (b *builder) sort(n int) {
+	if n < 20 {
+		slices.Sort(b.sorted[:n])
+		return
+	}
 	most := uint32(0)
 	for _, v := range b.sorted[:n] {
 		most = max(most, v)
@@ -149,4 +174,32 @@ func shorten(count *[maxCode + 1]int, most int) {
 		count[length+1] += 2
 		count[most]--
 	}
+}
+
+// The code of blocks with BTYPE 01 (RFC 1951, section 3.2.6).
+var fixedLits, fixedDists = fixedCodes()
+
+func fixedCodes() (lits, dists code) {
+	var count [maxCode + 1]int
+	for symbol := range lits.lengths {
+		n := fixedLength(symbol)
+		lits.lengths[symbol] = n
+		count[n]++
+	}
+	lits.assign(len(lits.lengths), count)
+	for symbol := range maxDists + 2 {
+		dists.lengths[symbol] = 5
+	}
+	dists.assign(maxDists+2, [maxCode + 1]int{5: maxDists + 2})
+	return lits, dists
+}
+
+func fixedLength(symbol int) uint8 {
+	switch {
+	case symbol < 144, symbol >= 280:
+		return 8
+	case symbol < 256:
+		return 9
+	}
+	return 7
 }

@@ -3,8 +3,8 @@ package deflate
 import "encoding/binary"
 
 const (
-	// maxDict is the most history that a connection keeps for what it sends.
-	maxDict = 3 << 10
+	// maxHistory is the most that a connection keeps of what it sent.
+	maxHistory = 3 << 10
 
 	// maxStored is the most that a stored block holds (RFC 1951, section 3.2.4).
 	maxStored = 1<<16 - 1
@@ -17,8 +17,8 @@ const (
 // section 7.2.1). Between messages it holds a history of at most 3 KiB and
 // nothing else. It must not be used by two goroutines at once.
 type Compressor struct {
-	takeover bool
-	window   int
+	takeover bool // constant
+	window   int  // constant
 	history  history
 }
 
@@ -29,7 +29,7 @@ type Compressor struct {
 // be set where *_no_context_takeover was agreed (section 7.1.1).
 func NewCompressor(windowBits int, takeover bool) *Compressor {
 	window := windowSize(windowBits)
-	return &Compressor{takeover: takeover, window: window, history: history{size: min(maxDict, window)}}
+	return &Compressor{takeover: takeover, window: window, history: history{size: min(maxHistory, window)}}
 }
 
 // Append appends the compressed payload of the whole message p to dst, without
@@ -38,18 +38,30 @@ func NewCompressor(windowBits int, takeover bool) *Compressor {
 // overlap its spare capacity.
 //
 // The history stays as it was until Commit: a message that is given up before
-// it was sent leaves no trace.
+// it was sent leaves no trace. Nor does one that is sent uncompressed, with RSV1
+// clear, because what was appended is not shorter than p: that is never part of
+// the history, so Commit is not called then.
 func (c *Compressor) Append(dst, p []byte) []byte {
-	dst = c.deflate(dst, p)
+	dst = encode(dst, c.history.b, p, c.window)
 	return dst[:len(dst)-tailSize]
 }
 
-// Commit takes the message p, which Append has compressed, into the history.
-// It is called when the message is sent for certain, before the next Append.
+// Commit takes the message p into the history. It is called when p is sent for
+// certain in compressed form, before the next Append. What was sent may be what
+// Append or Compress made of it, or any other form that keeps to the window.
 func (c *Compressor) Commit(p []byte) {
 	if c.takeover {
 		c.history.add(p)
 	}
+}
+
+// Compress appends the compressed payload of the whole message p to dst as
+// Append does, with no reference to other messages: it may be sent to every peer
+// whose window is of windowBits or more. Where messages may refer to earlier
+// ones, it is to be committed to the Compressor of each connection that sends it.
+func Compress(dst, p []byte, windowBits int) []byte {
+	dst = encode(dst, nil, p, windowSize(windowBits))
+	return dst[:len(dst)-tailSize]
 }
 
 // AppendPart appends the next part of the compressed payload of a message that
@@ -59,7 +71,7 @@ func (c *Compressor) Commit(p []byte) {
 // gives no bytes. The history moves with each part.
 func (c *Compressor) AppendPart(dst, p []byte, final bool) []byte {
 	if len(p) > 0 || final {
-		dst = c.deflate(dst, p)
+		dst = encode(dst, c.history.b, p, c.window)
 		c.history.add(p)
 	}
 	if !final {
@@ -69,15 +81,6 @@ func (c *Compressor) AppendPart(dst, p []byte, final bool) []byte {
 		c.history.drop()
 	}
 	return dst[:len(dst)-tailSize]
-}
-
-// deflate appends p compressed, ending in an empty stored block.
-func (c *Compressor) deflate(dst, p []byte) []byte {
-	out := encode(dst, c.history.b, p, c.window)
-	if len(out)-len(dst) > storedSize(len(p)) {
-		return appendStored(out[:len(dst)], p)
-	}
-	return out
 }
 
 // storedSize is the length of what appendStored appends for n bytes.

@@ -236,8 +236,8 @@ func TestCompressorMemory(t *testing.T) {
 	}{
 		{0, true, 0, 0},
 		{0, true, 100, 1024},
-		{0, true, 100_000, maxDict},
-		{14, true, 100_000, maxDict},
+		{0, true, 100_000, maxHistory},
+		{14, true, 100_000, maxHistory},
 		{9, true, 100_000, 512},
 		{0, false, 100_000, 0},
 	} {

@@ -9,12 +9,22 @@ type encoder struct {
 	blockWriter
 }
 
-var encoders = sync.Pool{New: func() any { return &encoder{searcher: searcher{base: 1}} }}
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
 
 // encode appends p compressed, ending in an empty stored block, to dst. No
 // reference reaches further back than window bytes, nor to before past.
 func encode(dst, past, p []byte, window int) []byte {
 	e := encoders.Get().(*encoder)
+	out := e.encode(dst, past, p, window)
+	e.dst = nil
+	encoders.Put(e)
+	if len(out)-len(dst) > storedSize(len(p)) {
+		return appendStored(out[:len(dst)], p)
+	}
+	return out
+}
+
+func (e *encoder) encode(dst, past, p []byte, window int) []byte {
 	e.dst, e.bits, e.n = dst, 0, 0
 	if len(p) > 0 {
 		e.start(past, window, len(p))
@@ -28,8 +38,5 @@ func encode(dst, past, p []byte, window int) []byte {
 		}
 	}
 	e.stored(nil)
-	dst = e.dst
-	e.dst = nil
-	encoders.Put(e)
-	return dst
+	return e.dst
 }

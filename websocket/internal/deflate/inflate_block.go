@@ -7,6 +7,9 @@ const (
 	maxMetas = 19
 
 	endOfBlock = 256
+
+	// minLength is the shortest length of a reference.
+	minLength = 3
 )
 
 // The order in which the lengths of the code for code lengths come (RFC 1951,
@@ -23,7 +26,7 @@ type span struct {
 var lengthSpans, distSpans = spans()
 
 func spans() (lengths [maxLits - endOfBlock - 1]span, dists [maxDists]span) {
-	base := uint16(3)
+	base := uint16(minLength)
 	for i := range lengths {
 		extra := uint8(max(0, i/4-1))
 		lengths[i] = span{base, extra}
