@@ -34,28 +34,32 @@ func compression(noTakeover bool) *websocket.Compression {
 	return &websocket.Compression{NoContextTakeover: noTakeover, PeerNoContextTakeover: noTakeover}
 }
 
-// blocking reads in one goroutine a connection.
+// blocking reads in one goroutine a connection, which net/http has let go.
 func blocking(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
 	var group server.Group[*websocket.Conn]
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, options)
-		if err != nil {
-			return
+	serve := func(c *websocket.Conn, _ *http.Request) {
+		each(c, func(typ websocket.MessageType, p []byte) error { return c.Write(context.Background(), typ, p) })
+	}
+	if broadcast {
+		serve = func(c *websocket.Conn, _ *http.Request) {
+			group.Add(c)
+			defer group.Remove(c)
+			each(c, func(typ websocket.MessageType, p []byte) error { return toAll(&group, typ, p) })
 		}
-		defer c.CloseNow()
-		if !broadcast {
-			each(c, func(typ websocket.MessageType, p []byte) error { return c.Write(context.Background(), typ, p) })
-			return
-		}
-		group.Add(c)
-		defer group.Remove(c)
-		each(c, func(typ websocket.MessageType, p []byte) error {
-			group.Each(func(to *websocket.Conn) {
-				_ = to.Write(context.Background(), typ, p) // a broken connection's reader sees it too
-			})
-			return nil
-		})
-	}))
+	}
+	return http.Serve(l, websocket.Handler{Options: options, Serve: serve})
+}
+
+// toAll sends a message to every connection of the group.
+func toAll(group *server.Group[*websocket.Conn], typ websocket.MessageType, p []byte) error {
+	m, err := websocket.Prepare(typ, p)
+	if err != nil {
+		return err
+	}
+	group.Each(func(to *websocket.Conn) {
+		_ = to.SendPrepared(m) // the end of a connection is seen by who reads from it
+	})
+	return nil
 }
 
 // each reads messages into memory that is used again.
@@ -117,13 +121,7 @@ type everyone struct {
 }
 
 func (e *everyone) Message(_ *websocket.Conn, typ websocket.MessageType, p []byte) {
-	m, err := websocket.Prepare(typ, p)
-	if err != nil {
-		return
-	}
-	e.group.Each(func(to *websocket.Conn) {
-		_ = to.SendPrepared(m) // Closed tells
-	})
+	_ = toAll(&e.group, typ, p)
 }
 
 func (e *everyone) Closed(c *websocket.Conn, _ error) { e.group.Remove(c) }
