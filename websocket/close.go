@@ -289,9 +289,6 @@ func (c *Conn) end() {
 		return
 	}
 	t, p := c.current() // for good: gone is set
-	if k := c.keepalive.Load(); k != nil {
-		k.stop()
-	}
 	if t != nil {
 		t.close()
 	} else {

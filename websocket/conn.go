@@ -46,8 +46,9 @@ func (t MessageType) String() string { return frame.Opcode(t).String() }
 type Conn struct {
 	// Constant after NewConn.
 	role        Role
-	subprotocol string
 	compressed  bool // permessage-deflate is in use
+	draining    bool // owned by the holder of reading: Close has taken over and discards
+	subprotocol string
 	cfg         *config
 
 	// Owned by the holder of reading.
@@ -55,13 +56,11 @@ type Conn struct {
 	*receiving
 	inflater *protocol.Inflater // nil: no permessage-deflate
 	readErr  *CloseError        // set when reading has come to its end
-	draining bool               // Close has taken over reading and discards
 
 	// What the connection reads from and writes to: a transport until a loop takes it
 	// over, from then on a polled.
 	transport atomic.Pointer[transport]
 	polled    atomic.Pointer[polled]
-	keepalive atomic.Pointer[keepalive] // nil: off, or polled
 
 	// Set by Handle, before the first event.
 	handler EventHandler
@@ -99,7 +98,7 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		compressed:  params.Deflate != nil,
 		cfg:         params.config(),
 	}
-	if params.Context != nil {
+	if ctx := params.Context; ctx != nil && ctx != context.Background() {
 		c.life = &life{ctx: params.Context}
 	}
 	c.transport.Store(newTransport(stream))
@@ -124,7 +123,7 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 		key = maskKey
 	}
 	c.out.enc.Init(key, compressor, bits, c.cfg.threshold)
-	c.startKeepAlive()
+	c.transport.Load().keepalive.start(c)
 	return c
 }
 

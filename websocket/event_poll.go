@@ -3,7 +3,6 @@ package websocket
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -31,7 +30,7 @@ type polled struct {
 	heard  atomic.Int64 // when bytes last came
 	pinged int64        // when the last Ping was sent; owned by Timer
 
-	remote netip.AddrPort // not valid on a Unix socket
+	remote compactAddr
 
 	delivering atomic.Bool // the handler may be at work
 
@@ -80,9 +79,6 @@ func (c *Conn) poll() bool {
 	}
 	t.close()
 	c.transport.Store(nil)
-	if k := c.keepalive.Swap(nil); k != nil {
-		k.stop()
-	}
 	if interval := c.keepAliveInterval(); interval > 0 {
 		p.SetTimer(time.Now().Add(interval))
 	}
@@ -94,7 +90,9 @@ func (c *Conn) poll() bool {
 func (c *Conn) takeBack(fd int) {
 	f := os.NewFile(uintptr(fd), "")
 	if stream, err := net.FileConn(f); err == nil {
-		c.transport.Store(newTransport(stream))
+		t := newTransport(stream)
+		t.keepalive.start(c)
+		c.transport.Store(t)
 	}
 	_ = f.Close() // FileConn has made a copy
 }
@@ -102,9 +100,7 @@ func (c *Conn) takeBack(fd int) {
 // detach takes the descriptor of the stream, which is closed then.
 func (p *polled) detach(stream io.ReadWriteCloser) (fd int, err error) {
 	conn := stream.(net.Conn) // a socket, as it is resumable
-	if addr, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		p.remote = addr.AddrPort()
-	}
+	p.remote.set(conn.RemoteAddr())
 	return poller.Detach(conn)
 }
 
@@ -263,10 +259,28 @@ func (p *polled) resume() {
 
 // RemoteAddr returns the peer's address, also after the end.
 func (p *polled) RemoteAddr() net.Addr {
-	if p.remote.IsValid() {
-		return net.TCPAddrFromAddrPort(p.remote)
+	if p.remote.known {
+		return p.remote.tcp()
 	}
 	return p.Entry.RemoteAddr()
+}
+
+// A compactAddr is an address of TCP without a zone.
+type compactAddr struct {
+	ip    [16]byte
+	port  uint16
+	known bool
+}
+
+func (a *compactAddr) set(addr net.Addr) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.Zone == "" && copy(a.ip[:], tcp.IP.To16()) == len(a.ip) {
+		a.port, a.known = uint16(tcp.Port), true
+	}
+}
+
+func (a *compactAddr) tcp() *net.TCPAddr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom16(a.ip).Unmap(), a.port))
 }
 
 // closing has the timer bound the closing handshake.
@@ -351,10 +365,6 @@ func (p *polled) judge(now time.Time) {
 	case p.congested(): // it is not being read from
 		p.SetTimer(now.Add(timeout))
 	default:
-		c.fail(&CloseError{
-			Code: CloseAbnormal,
-			Err:  fmt.Errorf("no sign of life for %v: %w", silence, os.ErrDeadlineExceeded),
-		})
-		c.end()
+		c.silent(silence)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// A keepalive pings a peer that is silent and gives up one that stays silent.
+// A keepalive pings a peer that is silent and gives up one that stays silent. The
+// zero value does nothing.
 type keepalive struct {
-	// Constant.
+	// Constant once started; c is nil if it is off.
+	c                 *Conn
 	interval, timeout time.Duration
-	ping              func()
-	giveUp            func(silence time.Duration)
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -32,32 +32,24 @@ func (c *Conn) keepAliveInterval() time.Duration {
 	return interval
 }
 
-func (c *Conn) startKeepAlive() {
+// start has c pinged.
+func (k *keepalive) start(c *Conn) {
 	interval := c.keepAliveInterval()
 	if interval <= 0 {
 		return
 	}
-	k := &keepalive{
-		interval: interval,
-		timeout:  orDefault(c.cfg.keepalive.Timeout, 30*time.Second),
-		ping:     c.queuePing,
-		giveUp: func(silence time.Duration) {
-			c.fail(&CloseError{
-				Code: CloseAbnormal,
-				Err:  fmt.Errorf("no sign of life for %v: %w", silence, os.ErrDeadlineExceeded),
-			})
-			c.end()
-		},
-		heard: time.Now(),
-	}
-	c.keepalive.Store(k)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.c, k.interval, k.timeout = c, interval, orDefault(c.cfg.keepalive.Timeout, 30*time.Second)
+	k.heard = time.Now()
 	k.timer = time.AfterFunc(interval, k.tick)
 }
 
 // alive notes that the reader has received bytes.
 func (k *keepalive) alive(now time.Time) {
+	if k.c == nil {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.pinged.IsZero() && !k.stopped {
@@ -68,6 +60,9 @@ func (k *keepalive) alive(now time.Time) {
 
 // watching notes that a reader begins to wait for bytes, or gives up.
 func (k *keepalive) watching(on bool) {
+	if k.c == nil {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -91,6 +86,9 @@ func (k *keepalive) watch(now time.Time) time.Duration {
 }
 
 func (k *keepalive) stop() {
+	if k.c == nil {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stopped = true
@@ -101,11 +99,20 @@ func (k *keepalive) stop() {
 func (k *keepalive) tick() {
 	ping, giveUp, silence := k.due(time.Now())
 	if ping {
-		k.ping()
+		k.c.queuePing()
 	}
 	if giveUp {
-		k.giveUp(silence)
+		k.c.silent(silence)
 	}
+}
+
+// silent gives up a peer from which nothing came for so long.
+func (c *Conn) silent(silence time.Duration) {
+	c.fail(&CloseError{
+		Code: CloseAbnormal,
+		Err:  fmt.Errorf("no sign of life for %v: %w", silence, os.ErrDeadlineExceeded),
+	})
+	c.end()
 }
 
 func (k *keepalive) due(now time.Time) (ping, giveUp bool, silence time.Duration) {

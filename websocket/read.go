@@ -255,23 +255,17 @@ func (c *Conn) decode(ctx context.Context) (protocol.Event, error) {
 // fill reads from the transport into the empty input.
 func (c *Conn) fill(ctx context.Context) error {
 	in := &c.input
-	k := c.keepalive.Load()
-	if k != nil {
-		k.watching(true)
-	}
-	if err := c.transport.Load().fill(ctx, in); err != nil {
-		if k != nil {
-			k.watching(false)
-		}
+	t := c.transport.Load()
+	t.keepalive.watching(true)
+	if err := t.fill(ctx, in); err != nil {
+		t.keepalive.watching(false)
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return c.gaveUp(ctx)
 		}
 		return c.lost(err)
 	}
 	in.now = time.Now()
-	if k != nil {
-		k.alive(in.now)
-	}
+	t.keepalive.alive(in.now)
 	return nil
 }
 

@@ -26,6 +26,8 @@ type transport struct {
 
 	reading, writing interrupt
 
+	keepalive keepalive
+
 	// Owned by the reader. A read that goes on aside, after its call was given up.
 	aside chan readResult
 	rest  []byte // what such a read brought and nobody took yet
@@ -147,6 +149,7 @@ func (t *transport) closeWrite() {
 
 // close closes the stream, which ends the calls under way.
 func (t *transport) close() {
+	t.keepalive.stop()
 	_ = t.stream.Close() // nothing is left to be lost
 	t.reading.close()
 	t.writing.close()
