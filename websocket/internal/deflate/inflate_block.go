@@ -1,5 +1,7 @@
 package deflate
 
+import "encoding/binary"
+
 // Sizes of the alphabets (RFC 1951, sections 3.2.5 and 3.2.7).
 const (
 	maxLits  = 286
@@ -52,7 +54,7 @@ func (f *inflater) codeHeader() error {
 	if f.lits > maxLits || f.dists > maxDists {
 		return errCode
 	}
-	clear(f.lengths[:maxMetas])
+	clear(f.lengths[:])
 	f.have = 0
 	f.step = codeLengths
 	return nil
@@ -65,9 +67,17 @@ func (f *inflater) codeLengths() error {
 		}
 		f.lengths[metaOrder[f.have]] = uint8(f.take(3))
 	}
-	if !f.own[0].build(f.lengths[:maxMetas]) {
+	f.meta.begin(metaEntries)
+	for symbol, n := range f.lengths {
+		if n > 0 {
+			f.meta.add(symbol, n)
+		}
+	}
+	if !f.meta.build() {
 		return errCode
 	}
+	f.ownLits.begin(litEntries)
+	f.ownDists.begin(distEntries)
 	f.have = 0
 	f.step = codes
 	return nil
@@ -77,41 +87,55 @@ func (f *inflater) codeLengths() error {
 func (f *inflater) codes() error {
 	for f.have < f.lits+f.dists {
 		f.need(14)
-		symbol, n := f.own[0].next(f.bits)
-		if n == 0 {
+		e := f.meta.next(f.bits)
+		if e == 0 {
 			return errCode
 		}
-		value, times, extra := uint8(symbol), 1, uint(0)
-		switch symbol {
+		value, times, extra := uint8(e.value()), 1, uint(0)
+		switch value {
 		case 16:
 			if f.have == 0 {
 				return errCode
 			}
-			value, times, extra = f.lengths[f.have-1], 3, 2
+			value, times, extra = f.previous, 3, 2
 		case 17:
 			value, times, extra = 0, 3, 3
 		case 18:
 			value, times, extra = 0, 11, 7
 		}
-		if f.n < n+extra {
+		if f.n < e.len()+extra {
 			return ErrMore
 		}
-		f.take(n)
+		f.take(e.len())
 		times += f.take(extra)
 		if f.have+times > f.lits+f.dists {
 			return errCode
 		}
-		for ; times > 0; times-- {
-			f.lengths[f.have] = value
-			f.have++
-		}
+		f.addCodes(value, times)
 	}
-	f.lit, f.distances = &f.own[0], &f.own[1]
-	if !f.lit.build(f.lengths[:f.lits]) || !f.distances.build(f.lengths[f.lits:f.lits+f.dists]) {
+	f.lit, f.dist = &f.ownLits, &f.ownDists
+	if !f.lit.build() || !f.dist.build() {
 		return errCode
 	}
 	f.step = symbols
 	return nil
+}
+
+// addCodes gives the next symbols codes of that length.
+func (f *inflater) addCodes(length uint8, times int) {
+	f.previous = length
+	if length == 0 {
+		f.have += times
+		return
+	}
+	for range times {
+		if f.have < f.lits {
+			f.ownLits.add(f.have, length)
+		} else {
+			f.ownDists.add(f.have-f.lits, length)
+		}
+		f.have++
+	}
 }
 
 // symbols decodes the literals and references of a block.
@@ -123,88 +147,134 @@ func (f *inflater) symbols(past, out []byte, start, top int) ([]byte, error) {
 		if f.length > 0 {
 			return out, errFull
 		}
-		out = f.literals(out, top)
+		out = f.run(past, out, start, top)
 		// The longest reference has 15+5 bits for the length and 15+13 for the
 		// distance. While fewer are at hand, each use is checked.
 		f.need(48)
-		symbol, n := f.lit.next(f.bits)
+		e := f.lit.next(f.bits)
 		switch {
-		case n == 0:
+		case e == 0:
 			return out, errCode
-		case n > f.n:
+		case e.len() > f.n:
 			return out, ErrMore
-		case symbol == endOfBlock:
-			f.take(n)
+		case e&entryEnd != 0:
+			f.take(e.len())
 			f.endBlock()
 			return out, nil
 		case len(out) == top:
 			return out, errFull
-		case symbol < endOfBlock:
-			f.take(n)
-			out = append(out, byte(symbol))
+		case e&entryLiteral != 0:
+			f.take(e.len())
+			out = append(out, byte(e.value()))
 		default:
-			if err := f.reference(symbol-endOfBlock-1, n); err != nil {
+			if err := f.reference(e); err != nil {
 				return out, err
 			}
-			if f.dist > len(out)-start+len(past) {
+			if f.distance > len(out)-start+len(past) {
 				return out, errDistance
 			}
 		}
 	}
 }
 
-// literals decodes the literals with short codes that come next. They are most
-// of the symbols; to do them in one go takes a quarter off the time of a message.
-func (f *inflater) literals(out []byte, top int) []byte {
-	for {
-		f.need(48)
-		lit, b, n := f.lit, f.bits, f.n
-		for len(out) < top && n >= fastBits {
-			e := lit.fast[b&(1<<fastBits-1)]
-			if e == 0 || e >= endOfBlock<<4 {
-				f.bits, f.n = b, n
-				return out
+// run does what comes next as far as it is plain and has input and space in
+// plenty: most of a message, in half the time. Each round begins with 56 bits.
+// That is enough for three literals, or one and a reference of 10+5 bits for the
+// length and 15+13 for the distance.
+func (f *inflater) run(past, out []byte, start, top int) []byte {
+	lit, dist := f.lit, f.dist
+	b, n, in := f.bits, f.n, f.in
+	buf, at := out[:top], len(out)
+	for len(in) >= 8 && at+3 <= len(buf) {
+		b |= binary.LittleEndian.Uint64(in) << (n & 63)
+		in = in[(63-n)/8:]
+		n |= 56
+		e := lit.fast[b&lit.mask%(1<<fastBits)]
+		if e&entryLiteral != 0 {
+			buf[at] = byte(e.value())
+			at++
+			b >>= e.len()
+			n -= e.len()
+			e = lit.fast[b&lit.mask%(1<<fastBits)]
+			if e&entryLiteral != 0 {
+				buf[at] = byte(e.value())
+				at++
+				b >>= e.len()
+				n -= e.len()
+				continue
 			}
-			b >>= e & 15
-			n -= uint(e & 15)
-			out = append(out, byte(e>>4))
 		}
-		f.bits, f.n = b, n
-		if len(out) == top || len(f.in) == 0 {
-			return out
+		d := entry(0)
+		rest := b >> e.len()
+		length := e.number(rest)
+		rest >>= e.extra()
+		if e&entrySpan != 0 {
+			d = dist.fast[rest&dist.mask%(1<<fastBits)]
 		}
+		if d&entrySpan == 0 {
+			break
+		}
+		rest >>= d.len()
+		back := d.number(rest)
+		from := at - back
+		if from < start || length > len(buf)-at {
+			break
+		}
+		b = rest >> d.extra()
+		n -= e.len() + e.extra() + d.len() + d.extra()
+		repeat(buf, at, from, length)
+		at += length
+	}
+	f.bits, f.n, f.in = b&(1<<n-1), n, in
+	return buf[:at]
+}
+
+// repeat copies length bytes of buf from a place to a later one.
+func repeat(buf []byte, to, from, length int) {
+	if to-from >= 8 && to+length+8 <= len(buf) {
+		// Up to 7 bytes too many do not matter: they are still to be written.
+		for end := to + length; to < end; to += 8 {
+			binary.LittleEndian.PutUint64(buf[to:], binary.LittleEndian.Uint64(buf[from:]))
+			from += 8
+		}
+		return
+	}
+	// What is copied may reach into the copy. Each round copies all of it that
+	// there is by now.
+	for length > 0 {
+		k := copy(buf[to:to+length], buf[from:to])
+		to += k
+		length -= k
 	}
 }
 
-// reference reads a reference to earlier output, whose length has the symbol
-// and the n bits given. It takes either all of it or nothing.
-func (f *inflater) reference(symbol int, n uint) error {
-	if symbol >= len(lengthSpans) {
+// reference reads a reference to earlier output, whose length begins with e.
+// It takes either all of it or nothing.
+func (f *inflater) reference(e entry) error {
+	if e&entrySpan == 0 {
 		return errSymbol
 	}
-	size := lengthSpans[symbol]
-	b := f.bits >> n
-	length := int(size.base) + int(b&(1<<size.extra-1))
-	b >>= size.extra
-	n += uint(size.extra)
+	b := f.bits >> e.len()
+	length := e.number(b)
+	b >>= e.extra()
+	n := e.len() + e.extra()
 
-	symbol, m := f.distances.next(b)
-	if n += m; n > f.n {
+	e = f.dist.next(b)
+	if n += e.len(); n > f.n {
 		return ErrMore
 	}
-	if m == 0 {
+	if e == 0 {
 		return errCode
 	}
-	if symbol >= len(distSpans) {
+	if e&entrySpan == 0 {
 		return errSymbol
 	}
-	dist := distSpans[symbol]
-	b >>= m
-	if n += uint(dist.extra); n > f.n {
+	b >>= e.len()
+	if n += e.extra(); n > f.n {
 		return ErrMore
 	}
 	f.length = length
-	f.dist = int(dist.base) + int(b&(1<<dist.extra-1))
+	f.distance = e.number(b)
 	f.take(n)
 	return nil
 }
@@ -213,22 +283,17 @@ func (f *inflater) reference(symbol int, n uint) error {
 func (f *inflater) copy(past, out []byte, start, top int) []byte {
 	n := min(f.length, top-len(out))
 	f.length -= n
+	at := len(out)
+	out = out[:at+n]
 	for n > 0 {
-		before := f.dist - (len(out) - start)
+		before := f.distance - (at - start)
 		if before <= 0 {
 			break
 		}
-		from := past[len(past)-before:]
-		from = from[:min(n, len(from))]
-		out = append(out, from...)
-		n -= len(from)
-	}
-	// What is copied may reach into the copy, and then repeats. Each round copies
-	// all of it that there is by now.
-	for from := len(out) - f.dist; n > 0; {
-		k := min(n, len(out)-from)
-		out = append(out, out[from:from+k]...)
+		k := copy(out[at:], past[len(past)-before:])
+		at += k
 		n -= k
 	}
+	repeat(out, at, at-f.distance, n)
 	return out
 }

@@ -55,16 +55,18 @@ type inflater struct {
 	final bool // the block under way has BFINAL set
 	ended bool // nothing has come since the end of such a block
 
-	left         int // bytes still to come in a stored block
-	length, dist int // of a reference: bytes still to copy, and how far back
+	left             int // bytes still to come in a stored block
+	length, distance int // of a reference: bytes still to copy, and how far back
 
-	// The code lengths of a block with BTYPE 10 (section 3.2.7).
+	// What describes the codes of a block with BTYPE 10 (section 3.2.7).
 	lits, dists, metas int
-	have               int
-	lengths            [maxLits + maxDists]uint8
+	have               int // lengths read so far
+	lengths            [maxMetas]uint8
+	previous           uint8 // the last one read
+	meta               table
 
-	lit, distances *table // of the block under way
-	own            [2]table
+	lit, dist         *table // of the block under way
+	ownLits, ownDists table
 }
 
 var inflaters = sync.Pool{New: func() any { return new(inflater) }}
@@ -150,7 +152,7 @@ func (f *inflater) need(n uint) bool {
 // refill takes as many whole bytes as fit.
 func (f *inflater) refill() {
 	if len(f.in) >= 8 {
-		f.bits |= binary.LittleEndian.Uint64(f.in) << f.n
+		f.bits |= binary.LittleEndian.Uint64(f.in) << (f.n & 63)
 		bytes := (63 - f.n) / 8
 		f.n += bytes * 8
 		f.bits &= 1<<f.n - 1
@@ -183,7 +185,7 @@ func (f *inflater) blockHeader() error {
 		f.take(f.n % 8)
 		f.step = storedHeader
 	case 1:
-		f.lit, f.distances = fixedLit, fixedDist
+		f.lit, f.dist = fixedLit, fixedDist
 		f.step = symbols
 	case 2:
 		f.step = codeHeader
