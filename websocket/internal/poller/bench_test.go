@@ -5,7 +5,6 @@ package poller
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -232,5 +231,3 @@ func leftGoroutines() (left []string) {
 	}
 	return left
 }
-
-var _ = io.EOF

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // A loop waits for the sockets of its entries and calls their targets. One worker
@@ -31,16 +30,11 @@ type loop struct {
 	// Guarded by mu.
 	entries int
 	workers int  // goroutines, the late ones too
-	alive   bool // it has an owner; epfd and wakefd are open
-	waiting bool // the owner waits in epoll, or is about to, and nobody has woken it
-	until   int64
+	alive   bool // it has an owner, and waiter is open
 	dirty   list // to be flushed after batch
 	timers  timers
 
-	// Written by the owner under mu when alive changes.
-	epfd   int
-	wakefd int
-	nest nest
+	waiter
 }
 
 // A list is a first-in-first-out list of queued entries.
@@ -114,31 +108,6 @@ func (l *loop) add(e *Entry) error {
 	return nil
 }
 
-func (l *loop) open() (err error) {
-	l.epfd, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	fd, _, errno := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-	if errno != 0 {
-		_ = syscall.Close(l.epfd)
-		return os.NewSyscallError("eventfd2", errno)
-	}
-	l.wakefd = int(fd)
-	// Edge-triggered, so that it need not be read.
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | epollEdge, Fd: -1}
-	if err := syscall.EpollCtl(l.epfd, syscall.EPOLL_CTL_ADD, l.wakefd, &ev); err != nil {
-		l.shut()
-		return os.NewSyscallError("epoll_ctl", err)
-	}
-	return nil
-}
-
-func (l *loop) shut() {
-	_ = syscall.Close(l.epfd)
-	_ = syscall.Close(l.wakefd)
-}
-
 // remove takes e, which has the bit closed, out of the loop.
 func (l *loop) remove(e *Entry) {
 	l.mu.Lock()
@@ -169,22 +138,8 @@ func (l *loop) setTimer(e *Entry, deadline int64) {
 		return
 	}
 	l.timers.set(e, deadline)
-	if l.until == 0 || l.timers.next() < l.until {
-		l.wake()
-	}
-}
-
-// wake has the owner wait no longer. The caller holds mu.
-func (l *loop) wake() {
-	if !l.waiting {
-		return
-	}
-	l.waiting = false
-	one := [8]byte{7: 1} // any order of bytes makes a count above zero
-	for {
-		if _, errno := write(l.wakefd, one[:]); errno != syscall.EINTR {
-			return
-		}
+	if deadline != 0 && (l.until == 0 || deadline < l.until) {
+		l.wake() // to wait no longer than until then
 	}
 }
 
@@ -223,32 +178,21 @@ func (l *loop) due(now int64) *Entry {
 	return e
 }
 
-// park waits for events until something was scheduled or a time has come. The
-// caller has seen that there are no events yet.
-func (l *loop) park(events []syscall.EpollEvent) int {
+// park waits for events until something was scheduled or a time has come. It
+// reports whether it had to wait.
+func (l *loop) park(events []syscall.EpollEvent) (n int, slept bool) {
 	l.mu.Lock()
 	if l.dirty.first != nil || l.entries == 0 {
 		l.mu.Unlock()
-		return 0
+		return 0, false
 	}
-	l.until = l.timers.next()
-	timeout := -1
-	if l.until != 0 {
-		timeout = milliseconds(l.until - sinceStart())
-	}
-	l.waiting = true
+	l.prepare(l.timers.next())
 	l.mu.Unlock()
 
-	n := l.block(events, timeout)
+	n, slept = l.wait(events)
 
 	l.mu.Lock()
 	l.waiting = false
 	l.mu.Unlock()
-	return n
-}
-
-// milliseconds rounds up, so that no wait ends before its time.
-func milliseconds(d int64) int {
-	ms := (max(d, 0) + int64(time.Millisecond) - 1) / int64(time.Millisecond)
-	return int(min(ms, 1<<30))
+	return n, slept
 }

@@ -5,17 +5,63 @@ package poller
 import (
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
+// A waiter waits for the events of an epoll set. The set's own descriptor is
+// watched by the Go runtime, so a worker that waits is a parked goroutine: it takes
+// no thread and no processor from the program, and Go's deadlines end its wait
+// without a system call.
+type waiter struct {
+	epfd int
+	file *os.File // holds epfd
+	raw  syscall.RawConn
+	try  func(uintptr) bool
+
+	// Owned by the loop's owner.
+	events []syscall.EpollEvent // where try puts what it finds
+	found  int
+	slept  bool // try has found nothing at first
+
+	// Guarded by loop.mu.
+	waiting bool  // nobody has woken the owner, which waits or is about to
+	until   int64 // the deadline that is set, as sinceStart has it; 0 is none
+}
+
 const (
-	epollEdge    = 1 << 31
 	epollOneshot = 1 << 30
+
+	woken = -1 // a deadline long past
 )
 
-// poll returns the events that are there.
-func (l *loop) poll(events []syscall.EpollEvent) int {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epfd),
+func (w *waiter) open() error {
+	epfd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if err := syscall.SetNonblock(epfd, true); err != nil {
+		_ = syscall.Close(epfd)
+		return os.NewSyscallError("fcntl", err)
+	}
+	w.epfd, w.file = epfd, os.NewFile(uintptr(epfd), "epoll")
+	w.waiting, w.until = false, 0
+	w.try = w.look
+	err = w.file.SetReadDeadline(time.Time{}) // whether the runtime watches it
+	if err == nil {
+		w.raw, err = w.file.SyscallConn()
+	}
+	if err != nil {
+		w.shut()
+	}
+	return err
+}
+
+func (w *waiter) shut() { _ = w.file.Close() }
+
+// poll returns the number of events that are there now.
+func (w *waiter) poll(events []syscall.EpollEvent) int {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(w.epfd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if errno != 0 {
 		return 0
@@ -23,62 +69,42 @@ func (l *loop) poll(events []syscall.EpollEvent) int {
 	return int(n)
 }
 
-
-var waitKind = os.Getenv("POLLER_WAIT")
-
-type nest struct {
-	f    *os.File
-	raw  syscall.RawConn
-	gate int
-	n    int
-	events []syscall.EpollEvent
-	try  func(fd uintptr) bool
+// look reports whether there are events.
+func (w *waiter) look(uintptr) bool {
+	w.found = w.poll(w.events)
+	w.slept = w.slept || w.found == 0
+	return w.found > 0
 }
 
-// block waits for events, at most timeout milliseconds if that is not negative.
-func (l *loop) block(events []syscall.EpollEvent, timeout int) int {
-	switch waitKind {
-	case "nested", "gate":
-		return l.blockNested(events, timeout)
+// wait returns the number of events once there are any, 0 if the wait was ended by
+// wake or the deadline. It reports whether it had to wait. The caller has called
+// prepare.
+func (w *waiter) wait(events []syscall.EpollEvent) (n int, slept bool) {
+	w.events, w.found, w.slept = events, 0, false
+	if err := w.raw.Read(w.try); err != nil {
+		return 0, true // os.ErrDeadlineExceeded
 	}
-	n, err := syscall.EpollWait(l.epfd, events, timeout)
-	if err != nil {
-		return 0 // EINTR
-	}
-	return n
+	return w.found, w.slept
 }
 
-func (l *loop) blockNested(events []syscall.EpollEvent, timeout int) int {
-	ns := &l.nest
-	if ns.f == nil {
-		fd := l.epfd
-		if waitKind == "gate" {
-			fd, _ = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-			ns.gate = fd
-			syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, l.epfd, &syscall.EpollEvent{Events: epollOneshot, Fd: 1})
-		}
-		syscall.SetNonblock(fd, true)
-		ns.f = os.NewFile(uintptr(fd), "epoll")
-		ns.raw, _ = ns.f.SyscallConn()
-		ns.try = func(uintptr) bool {
-			ns.n = l.poll(ns.events)
-			if ns.n == 0 && ns.gate != 0 {
-				one := [1]syscall.EpollEvent{}
-				g := loop{epfd: ns.gate}
-				g.poll(one[:])
-				rawCtl(ns.gate, syscall.EPOLL_CTL_MOD, l.epfd, &syscall.EpollEvent{Events: epollOneshot|syscall.EPOLLIN, Fd: 1})
-			}
-			return ns.n > 0
-		}
+// prepare has the next wait end at the deadline. The caller holds loop.mu.
+func (w *waiter) prepare(deadline int64) {
+	w.waiting = true
+	if deadline == w.until {
+		return
 	}
-	ns.events = events
-	ns.n = 0
-	if err := ns.raw.Read(ns.try); err != nil {
-		panic(err)
+	w.until = deadline
+	var at time.Time
+	if deadline != 0 {
+		at = start.Add(time.Duration(deadline))
 	}
-	return ns.n
+	_ = w.file.SetReadDeadline(at) // it has worked in open
 }
 
-func rawCtl(epfd, op, fd int, ev *syscall.EpollEvent) {
-	syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+// wake ends the wait, if there is one. The caller holds loop.mu.
+func (w *waiter) wake() {
+	if w.waiting {
+		w.waiting, w.until = false, woken
+		_ = w.file.SetReadDeadline(time.Unix(1, 0))
+	}
 }

@@ -15,16 +15,21 @@ type Worker struct {
 	loop    *loop
 	turn    uint64 // of the loop when the worker last changed it
 	stalled *Entry // to be told so
+	slept   bool   // there was nothing to do the last time
+	busy    int    // events since others could go first
 	buffer  []byte
 	events  [128]syscall.EpollEvent
 }
+
+// yieldAfter is how many events a worker handles without a rest.
+const yieldAfter = 256
 
 var workers = sync.Pool{New: func() any { return new(Worker) }}
 
 // newWorker returns one that owns the loop, whose turn it has.
 func newWorker(l *loop, turn uint64) *Worker {
 	w := workers.Get().(*Worker)
-	w.loop, w.turn, w.stalled = l, turn, nil
+	w.loop, w.turn, w.stalled, w.slept, w.busy = l, turn, nil, false, 0
 	return w
 }
 
@@ -67,16 +72,28 @@ func (w *Worker) round() bool {
 }
 
 // wait returns the number of events, 0 if there is something else to do.
-func (w *Worker) wait() int {
-	n := w.loop.poll(w.events[:])
-	if n > 0 || w.loop.batch.first != nil {
-		return n
+func (w *Worker) wait() (n int) {
+	l := w.loop
+	if !w.slept || l.batch.first != nil {
+		if n = l.poll(w.events[:]); n > 0 || l.batch.first != nil {
+			w.yield(n)
+			return n
+		}
 	}
-	// What the callbacks have started is not held up by a system call.
-	if waitKind != "nogosched" {
-	runtime.Gosched()
+	n, w.slept = l.park(w.events[:])
+	if w.slept {
+		w.busy = 0
 	}
-	return w.loop.park(w.events[:])
+	return n
+}
+
+// yield lets other goroutines go first now and then while there is always
+// something to do.
+func (w *Worker) yield(n int) {
+	if w.busy += n; w.busy >= yieldAfter {
+		w.busy = 0
+		runtime.Gosched()
+	}
 }
 
 // deliver calls Ready for one event.
