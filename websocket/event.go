@@ -103,7 +103,11 @@ func (c *Conn) handleEvent(ev protocol.Event) {
 		m.begin(ev)
 	}
 	if !ev.First || !ev.Last {
-		m.gathered = append(m.gathered, ev.Payload...)
+		if m.store == nil {
+			m.store = getBuffer()
+			m.gathered = m.store.b
+		}
+		m.gathered = append(reserve(m.gathered, c.expected(len(m.gathered), ev)), ev.Payload...)
 		ev.Payload = m.gathered
 	}
 	if !ev.Last {
@@ -111,6 +115,14 @@ func (c *Conn) handleEvent(ev protocol.Event) {
 	}
 	c.handleMessage(ev)
 	m.reset()
+}
+
+// expected returns how much room the payload of ev and what follows it in its frame
+// are worth when had bytes of the message have come before: memory follows what
+// has come, not what was announced.
+func (c *Conn) expected(had int, ev protocol.Event) int {
+	n := len(ev.Payload)
+	return n + int(min(c.in.Left(), uint64(3*(had+n))))
 }
 
 // handleMessage calls the handler with the message ev.Payload.

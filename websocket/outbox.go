@@ -319,6 +319,7 @@ func (c *Conn) appendWaiting(b []byte) ([]byte, list) {
 			continue
 		}
 		o.enc.Sent() // what is before this one must now go out
+		b = reserve(b, len(w.p)+frame.MaxHeader)
 		if w.shared != nil {
 			b, _ = o.enc.AppendPrepared(b, &w.shared.m)
 		} else {

@@ -214,7 +214,7 @@ func (c *Conn) appendShared(b []byte, typ MessageType, p []byte, shared *Prepare
 	if shared != nil {
 		return c.out.enc.AppendPrepared(b, &shared.m)
 	}
-	b, err := c.out.enc.AppendMessage(b, frame.Opcode(typ), p, true)
+	b, err := c.out.enc.AppendMessage(reserve(b, len(p)+frame.MaxHeader), frame.Opcode(typ), p, true)
 	c.out.enc.Sent()
 	return b, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
@@ -22,6 +23,7 @@ type incoming struct {
 	// What a Read that was given up has gathered: of the message, or of its
 	// compressed form.
 	gathered []byte
+	store    *buffer // what gathered is in, of a message that is to be handled
 
 	// Of the open Reader, if reader is not nil.
 	reader *messageReader
@@ -34,6 +36,9 @@ type incoming struct {
 func (m *incoming) reset() {
 	if m.stream != nil {
 		m.stream.Close()
+	}
+	if m.store != nil {
+		m.store.putBack(m.gathered)
 	}
 	*m = incoming{}
 }
@@ -101,7 +106,7 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 		}
 		switch {
 		case !m.compressed:
-			buf = append(buf, ev.Payload...)
+			buf = append(slices.Grow(buf, c.expected(len(buf)-start, ev)), ev.Payload...)
 		case !ev.First || !ev.Last:
 			m.gathered = append(m.gathered, ev.Payload...)
 			ev.Payload = m.gathered

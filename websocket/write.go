@@ -53,7 +53,7 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 	o.mu.Lock()
 	if o.corked != nil && o.waiting.first == nil {
 		err := c.cork(func(b []byte) ([]byte, error) {
-			b, err := o.enc.AppendMessage(b, frame.Opcode(typ), p, compress)
+			b, err := o.enc.AppendMessage(reserve(b, len(p)+frame.MaxHeader), frame.Opcode(typ), p, compress)
 			o.enc.Sent()
 			return b, err
 		})
@@ -119,7 +119,7 @@ func (c *Conn) send(ctx context.Context, m *outgoing, others bool) error {
 	if others {
 		b, control = c.appendControl(b)
 	}
-	b, err := o.enc.AppendMessage(b, frame.Opcode(m.typ), m.p, m.compress)
+	b, err := o.enc.AppendMessage(reserve(b, len(m.p)+frame.MaxHeader), frame.Opcode(m.typ), m.p, m.compress)
 	if err != nil {
 		c.transmitAside(buf, b[:control], list{})
 		return c.sendError(err)

@@ -109,6 +109,15 @@ func (r *Receiver) Between() bool {
 	return !r.inFrame && !r.inMessage && r.headLen == 0 && !r.closed && r.err == nil
 }
 
+// Left returns how many bytes of the frame under way were announced and have not
+// come yet.
+func (r *Receiver) Left() uint64 {
+	if !r.inFrame {
+		return 0
+	}
+	return r.left
+}
+
 // Flood returns how many control frames came.
 func (r *Receiver) Flood() Flood { return r.flood }
 
