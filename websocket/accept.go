@@ -8,8 +8,8 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
 
-// AcceptOptions configures [Accept]. The zero value, like nil, is safe: pages of
-// other origins are refused, and there is no compression.
+// AcceptOptions configures [Accept], [Upgrade] and [Handler]. The zero value, like nil,
+// is safe: pages of other origins are refused, and there is no compression.
 type AcceptOptions struct {
 	// Subprotocols are those that the server speaks, all tokens (RFC 6455, section
 	// 1.9). The first one in the client's order of preference that is among them is
@@ -52,7 +52,8 @@ type AcceptOptions struct {
 	BeforeUpgrade func(r *http.Request, h http.Header) error
 
 	// HandshakeTimeout bounds BeforeUpgrade and the sending of the answer. (How long
-	// a request may take to arrive is http.Server.ReadHeaderTimeout.)
+	// a request may take to arrive is http.Server.ReadHeaderTimeout.) For Upgrade it
+	// bounds the whole handshake.
 	// Zero means 10 seconds; a negative value means no bound.
 	HandshakeTimeout time.Duration
 

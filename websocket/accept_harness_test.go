@@ -212,6 +212,9 @@ func (s *testServer) exchange(t *testing.T, request []byte) (*http.Response, net
 	if err != nil {
 		t.Fatalf("%q: %v", request, err)
 	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		conn.Close()
+	}
 	return resp, conn
 }
 

@@ -46,6 +46,7 @@ func testAcceptBeforeUpgrade(t *testing.T, serve serveFunc) {
 		if err != nil {
 			t.Fatalf("%v: %v", test.err, err)
 		}
+		conn.Close()
 		if resp.StatusCode != test.status || body != test.body || test.header != "" && resp.Header.Get(test.header) == "" {
 			t.Errorf("%v: answer %d %v %q, want %d, %s, %q", test.err, resp.StatusCode, resp.Header, body, test.status, test.header, test.body)
 		}

@@ -7,12 +7,12 @@ import (
 )
 
 // A HandshakeError says why an opening handshake did not lead to a connection
-// (RFC 6455, section 4). [Accept] and [Dial] return one for everything that the
-// other side did wrong or refused. A BeforeUpgrade hook returns one to choose the
+// (RFC 6455, section 4). [Accept], [Upgrade] and [Dial] return one for everything that
+// the other side did wrong or refused. A BeforeUpgrade hook returns one to choose the
 // answer to a request that it refuses.
 type HandshakeError struct {
-	// Status is the status of the answer: the one that Accept has sent, or the one
-	// that Dial has received, from a proxy too. It is 0 where Dial got no answer
+	// Status is the status of the answer: the one that Accept or Upgrade has sent, or
+	// the one that Dial has received, from a proxy too. It is 0 where Dial got no answer
 	// that could be read.
 	Status int
 

@@ -28,8 +28,9 @@ import (
 // too long, 431 where it is too large, 505 for other versions of HTTP. The
 // error is then a *HandshakeError. Any other error is that of conn: it wraps
 // io.EOF where the client has sent nothing. When ctx ends before Upgrade returns,
-// the error wraps the context's. On every error Upgrade closes conn, after a
-// refusal within a second, so that the client can read it.
+// the error wraps the context's. On every error Upgrade has closed conn; after a
+// refusal it first waits for the client to close, at most a second, for else the
+// client might not get to read it.
 //
 // A nil opts means the zero value. ctx gives Conn.Context its values; when Upgrade
 // has returned it has no other effect on the connection. Upgrade may be called at

@@ -9,10 +9,11 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket/internal/handshake"
 )
 
-// refusalTime is how long it may take to send a refusal, and then to wait for the
-// client to close: a socket that is closed with bytes unread is reset, and the
-// reset can take the answer away before the client has read it.
-const refusalTime = time.Second / 2
+// refusalTime bounds two things. One is to send a refusal that comes late: the request
+// has used up the time for the handshake. The other is the wait for the client to
+// close: a socket that is closed with bytes unread is reset, and the reset can take
+// the answer away before the client has read it.
+const refusalTime = time.Second
 
 // maxDrained bounds what is read meanwhile.
 const maxDrained = 256 << 10
@@ -25,8 +26,8 @@ func (u *upgrade) refuse(e *HandshakeError) *HandshakeError {
 		method = u.request.Method
 	}
 	b := appendRefusal(u.buf[:0], e, method, time.Now())
-	// An answer that comes after the deadline, because of it, has time of its own.
-	if u.extend() != nil {
+	late := !u.deadline.IsZero() && time.Until(u.deadline) < refusalTime
+	if late && u.extend() != nil {
 		return e
 	}
 	if _, err := u.conn.Write(b); err != nil {
@@ -39,7 +40,7 @@ func (u *upgrade) refuse(e *HandshakeError) *HandshakeError {
 	return e
 }
 
-// extend gives what follows the time of a refusal, unless ctx has ended.
+// extend sets a deadline for what follows, unless ctx has ended.
 func (u *upgrade) extend() error {
 	if err := u.conn.SetDeadline(time.Now().Add(refusalTime)); err != nil {
 		return err
