@@ -200,11 +200,15 @@ func (c *Conn) leave(ctx context.Context, final *CloseError) error {
 		return final
 	}
 	c.spawn(c.linger)
+	givenUp := ctx.Done()
+	if context.Cause(ctx) == error(final) {
+		givenUp = nil // Context, or one made of it: what ended it is this end
+	}
 	select {
 	case <-c.wait(&c.sentClose):
 		c.lingering.Store(true)
 	case <-c.wait(&c.ended):
-	case <-ctx.Done():
+	case <-givenUp:
 	}
 	return final
 }

@@ -388,3 +388,22 @@ func TestViolationEndsAll(t *testing.T) {
 		}
 	})
 }
+
+// A Read bounded by the connection's own Context still waits until the Close frame
+// is out, so that a CloseNow behind it cuts nothing off.
+func TestReadWithOwnContext(t *testing.T) {
+	bothRoles(t, quiet(), func(t *testing.T, c *websocket.Conn, peer *wstest.Peer) {
+		ended := async(func() error {
+			defer c.CloseNow()
+			_, _, err := c.Read(c.Context())
+			return err
+		})
+		answer(peer, c.Role(), 4001, "")
+		h, p, err := peer.Receive()
+		if code, _, _ := frame.ParseClose(p); err != nil || h.Opcode != frame.Close || code != 4001 {
+			t.Errorf("Receive() = %+v % x, %v, want Close 4001", h, p, err)
+		}
+		peer.Stream().Close()
+		wantClosed(t, "Read", <-ended, 4001)
+	})
+}

@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/seed-15847954/ropewalk/websocket/frame"
 	"github.com/seed-15847954/ropewalk/websocket/internal/deflate"
@@ -216,11 +217,12 @@ func (s *Sender) appendFrame(dst []byte, h frame.Header, p []byte) []byte {
 		h.Masked, h.Key = true, s.key()
 	}
 	dst = frame.AppendHeader(dst, h)
-	start := len(dst)
-	dst = append(dst, p...)
-	if h.Masked {
-		frame.Mask(dst[start:], h.Key)
+	if !h.Masked {
+		return append(dst, p...)
 	}
+	start := len(dst)
+	dst = slices.Grow(dst, len(p))[:start+len(p)]
+	frame.MaskCopy(dst[start:], p, h.Key)
 	return dst
 }
 
