@@ -254,6 +254,25 @@ func TestInflateTo(t *testing.T) {
 	}
 }
 
+// However much space there is, the same comes out: all of it goes by the same rules
+// up to the last byte.
+func TestInflateSpace(t *testing.T) {
+	r := rand.New(rand.NewSource(10))
+	past := sample(r, 1000)
+	for range 5 {
+		p := sample(r, 700)
+		c := NewCompressor(15, true)
+		c.Commit(past)
+		payload := c.Append(nil, p)
+		for space := range len(p) + 300 {
+			got, err := primed(past).Append(make([]byte, 3, 3+space), payload, int64(len(p)), -1)
+			if err != nil || !bytes.Equal(got[3:], p) {
+				t.Fatalf("Append with space for %d = %d bytes, %v, want %d", space, len(got), err, len(p))
+			}
+		}
+	}
+}
+
 // Between messages a decompressor holds no more than its history.
 //
 // Security 3.

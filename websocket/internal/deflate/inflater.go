@@ -75,11 +75,16 @@ var inflaters = sync.Pool{New: func() any { return new(inflater) }}
 // back with release.
 func newInflater() *inflater {
 	f := inflaters.Get().(*inflater)
+	f.reset()
+	return f
+}
+
+// reset puts f at the start of a message. The rest is set before it is used.
+func (f *inflater) reset() {
 	f.in, f.last, f.tailed = nil, false, false
 	f.bits, f.n = 0, 0
 	f.step, f.final, f.ended = blockHeader, false, false
 	f.left, f.length = 0, 0
-	return f
 }
 
 // release gives f back. It keeps no reference to input, nor any output.

@@ -82,3 +82,42 @@ func TestPoisonSent(t *testing.T) {
 		}
 	}
 }
+
+// What an inflater gives depends on nothing that it was left with.
+//
+// Security 9.
+func TestInflaterForgets(t *testing.T) {
+	for seed := range int64(60) {
+		r := rand.New(rand.NewSource(seed))
+		p := sample(r, r.Intn(3000))
+		payload := Compress(nil, p, 15)
+		for range r.Intn(3) { // often damaged
+			payload[r.Intn(len(payload))] ^= 1 << r.Intn(8)
+		}
+		want, wantErr := decodeAll(newInflater(), payload)
+		f := new(inflater)
+		f.step, f.bits, f.n, f.left, f.length, f.distance = codes, r.Uint64(), 60, 100, 258, 1
+		f.lits, f.dists, f.metas, f.have, f.previous = 286, 30, 19, 30, 15
+		f.final, f.ended, f.last, f.tailed = true, true, true, true
+		for _, table := range []*table{&f.meta, &f.ownLits, &f.ownDists} {
+			table.n, table.mask = 50, 1<<fastBits-1
+			for i := range table.fast {
+				table.fast[i] = entryLiteral | 'S'<<16 | 1
+			}
+			for i := range table.symbols {
+				table.symbols[i], table.used[i] = uint16(r.Intn(fixedSymbols)), uint16(r.Int())
+			}
+		}
+		f.reset()
+		got, err := decodeAll(f, payload)
+		if !errors.Is(err, wantErr) || !bytes.Equal(got, want) {
+			t.Errorf("seed %d: %d bytes, %v, want %d, %v", seed, len(got), err, len(want), wantErr)
+		}
+	}
+}
+
+// decodeAll decodes the message payload.
+func decodeAll(f *inflater, payload []byte) ([]byte, error) {
+	f.in, f.last = payload, true
+	return f.decode(nil, make([]byte, 0, 1<<17), 0, 1<<17)
+}
