@@ -391,7 +391,7 @@ func TestViolationEndsAll(t *testing.T) {
 
 // A Read bounded by the connection's own Context still waits until the Close frame
 // is out, so that a CloseNow behind it cuts nothing off.
-func TestReadWithOwnContext(t *testing.T) {
+func TestReadOwnContextThenCloseNow(t *testing.T) {
 	bothRoles(t, quiet(), func(t *testing.T, c *websocket.Conn, peer *wstest.Peer) {
 		ended := async(func() error {
 			defer c.CloseNow()
