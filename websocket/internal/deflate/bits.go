@@ -27,14 +27,14 @@ func (w *bitSink) put(v uint64, n uint) {
 	w.n %= 8
 }
 
-// symbols writes the sequences of data and the end of the block. There is room
-// for them.
-func (w *bitSink) symbols(data []byte, seqs []sequence, lits, dists *code) {
+// symbols writes the sequences, which take the literals one after the other, and
+// the end of the block. There is room for them.
+func (w *bitSink) symbols(literals []byte, seqs []sequence, lits, dists *code) {
 	// What put does, with all of it in registers.
 	acc, n, at := w.bits, w.n, len(w.dst)
 	out := w.dst[:cap(w.dst)]
 	for i, s := range seqs {
-		for _, b := range data[:s.literals] {
+		for _, b := range literals[:s.literals] {
 			word := lits.words[b]
 			acc |= word.bits() << (n & 63)
 			n += word.len()
@@ -47,7 +47,7 @@ func (w *bitSink) symbols(data []byte, seqs []sequence, lits, dists *code) {
 			break
 		}
 		// 7 bits that wait, 15+5 for the length, 15+13 for the distance.
-		data = data[int(s.literals)+int(s.length)+minLength:]
+		literals = literals[s.literals:]
 		word, span := lits.words[endOfBlock+1+int(s.lengthSymbol)], lengthSpans[s.lengthSymbol]
 		acc |= word.bits() << (n & 63)
 		n += word.len()

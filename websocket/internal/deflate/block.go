@@ -21,9 +21,10 @@ type blockWriter struct {
 // block. To describe one takes some forty.
 const minOwn = 64
 
-// write writes the sequences of data as a block, in the shortest way.
-func (w *blockWriter) write(data []byte, seqs []sequence) {
-	w.count(data, seqs)
+// write writes data, which is made of these sequences and literals, as a block,
+// in the shortest way.
+func (w *blockWriter) write(data, literals []byte, seqs []sequence) {
+	w.count(literals, seqs)
 	if len(seqs) == 1 && w.even(len(data)) {
 		w.stored(data)
 		return
@@ -47,7 +48,7 @@ func (w *blockWriter) write(data []byte, seqs []sequence) {
 	if kind == 2 {
 		w.bitSink.header(&w.header)
 	}
-	w.symbols(data, seqs, lits, dists)
+	w.symbols(literals, seqs, lits, dists)
 }
 
 // size returns the bits that the symbols take in these codes.
@@ -56,20 +57,16 @@ func (w *blockWriter) size(lits, dists *code) int {
 }
 
 // count counts the symbols of a block, and notes those of the repeats.
-func (w *blockWriter) count(data []byte, seqs []sequence) {
+func (w *blockWriter) count(literals []byte, seqs []sequence) {
 	clear(w.litFreq[:])
 	clear(w.distFreq[:])
 	w.extra = 0
 	w.litFreq[endOfBlock] = 1
-	for i := range seqs {
+	for _, b := range literals {
+		w.litFreq[b]++
+	}
+	for i := range seqs[:len(seqs)-1] {
 		s := &seqs[i]
-		for _, b := range data[:s.literals] {
-			w.litFreq[b]++
-		}
-		if i == len(seqs)-1 {
-			return
-		}
-		data = data[int(s.literals)+int(s.length)+minLength:]
 		l := lengthSymbols[s.length%(1<<8)]
 		d, extra := distSymbol(s.dist)
 		s.lengthSymbol, s.distSymbol = l, d

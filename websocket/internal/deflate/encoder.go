@@ -34,7 +34,7 @@ func (e *encoder) encode(dst, past, p []byte, window int) []byte {
 		for e.from < e.end {
 			from := e.from
 			e.search()
-			e.write(e.buf[from:e.from], e.sequences)
+			e.write(e.buf[from:e.from], e.literals, e.sequences)
 		}
 	}
 	e.stored(nil)

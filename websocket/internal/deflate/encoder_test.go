@@ -37,8 +37,11 @@ func poisoned(r *rand.Rand) *encoder {
 	for i := range e.table {
 		e.table[i] = r.Uint32()
 	}
-	for i := range e.room {
-		e.room[i] = sequence{uint16(r.Int()), uint16(r.Intn(256)), uint16(r.Int()), uint8(r.Int()), uint8(r.Int())}
+	for i := range e.literalRoom {
+		e.literalRoom[i] = "SECRET"[i%6]
+	}
+	for i := range e.sequenceRoom {
+		e.sequenceRoom[i] = sequence{uint16(r.Int()), uint16(r.Intn(256)), uint16(r.Int()), uint8(r.Int()), uint8(r.Int())}
 	}
 	e.base, e.from, e.end = uint16(r.Int()), r.Intn(len(e.buf)), len(e.buf)-wordSize
 	for i := range e.litFreq {

@@ -15,6 +15,9 @@ const (
 
 	// wordSize is how many bytes the search reads at once. It ends where fewer are left.
 	wordSize = 8
+
+	// keepSize is how many literals are copied at once.
+	keepSize = 16
 )
 
 // A sequence is a run of bytes that are sent as they are, followed by a repeat
@@ -45,8 +48,11 @@ type searcher struct {
 	base  uint16
 	table [1 << quickBits]uint32
 
-	sequences []sequence
-	room      [maxSequences + 1]sequence
+	// What search found: the bytes of all the literals, one after the other.
+	sequences    []sequence
+	literals     []byte
+	sequenceRoom [maxSequences + 1]sequence
+	literalRoom  [maxChunk + keepSize]byte
 }
 
 // start begins a message of size bytes, which may refer to past, up to window
@@ -82,7 +88,8 @@ func (s *searcher) fill(p []byte) []byte {
 // search finds the sequences of buf[from:end], but stops when there are too many
 // for one block. It moves from to where it came.
 func (s *searcher) search() {
-	s.sequences = s.room[:0]
+	s.sequences = s.sequenceRoom[:0]
+	s.literals = s.literalRoom[:0]
 	if s.quick {
 		s.searchQuick()
 	} else {
@@ -91,6 +98,11 @@ func (s *searcher) search() {
 	rest := 0
 	if len(s.sequences) < maxSequences {
 		rest = s.end - s.from
+	}
+	if len(s.sequences) == 0 {
+		s.literals = s.buf[s.from:s.end]
+	} else {
+		s.keep(rest)
 	}
 	s.from += rest
 	s.sequences = append(s.sequences, sequence{literals: uint16(rest)})
@@ -107,8 +119,21 @@ func (s *searcher) add(i, length, dist int) int {
 	s.sequences = append(s.sequences, sequence{
 		literals: uint16(i - s.from), length: uint16(length - minLength), dist: uint16(dist - 1),
 	})
+	s.keep(i - s.from)
 	s.from = i + length
 	return s.from
+}
+
+// keep copies the next n bytes to literals.
+func (s *searcher) keep(n int) {
+	at := len(s.literals)
+	s.literals = s.literals[:at+n]
+	if n > keepSize || s.from > len(s.buf)-keepSize {
+		copy(s.literals[at:], s.buf[s.from:])
+		return
+	}
+	// With a fixed length there is no guessing where the copy ends.
+	*(*[keepSize]byte)(s.literalRoom[at:]) = [keepSize]byte(s.buf[s.from:])
 }
 
 // word returns the bytes from i on, the first one lowest.
