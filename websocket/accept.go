@@ -60,6 +60,9 @@ type AcceptOptions struct {
 	Limits    Limits
 	KeepAlive KeepAlive
 
+	// Queue bounds what Send leaves waiting.
+	Queue Queue
+
 	// OnPing and OnPong are those of Params.
 	OnPing, OnPong func(payload []byte)
 
@@ -125,29 +128,22 @@ func (o *AcceptOptions) deadline(ctx context.Context) time.Time {
 	return deadline
 }
 
-// decide checks the request and appends the answer that accepts it to b. The
-// header in preset was set by others than the hook, and goes out where it may.
-func (o *AcceptOptions) decide(r *http.Request, preset http.Header, deadline time.Time, b []byte) (handshake.Agreement, []byte, *HandshakeError) {
-	server, err := o.server()
-	if err != nil {
-		return handshake.Agreement{}, nil, internalError("AcceptOptions", err)
-	}
-	agreed, refusal := server.Check(r)
-	if refusal != nil {
-		return agreed, nil, (*HandshakeError)(refusal)
-	}
+// extraHeader asks the hook about a request that could be accepted, and returns the
+// header that the answer has besides what the handshake writes. The header in preset
+// was set by others than the hook, and goes out where it may.
+func (o *AcceptOptions) extraHeader(r *http.Request, preset http.Header, deadline time.Time) (http.Header, *HandshakeError) {
 	extra := handshake.Allowed(preset)
 	if o.BeforeUpgrade != nil {
 		added, refusal := o.askHook(r, deadline)
 		if refusal != nil {
-			return agreed, nil, refusal
+			return nil, refusal
 		}
 		extra = merge(extra, added)
 	}
 	if err := r.Context().Err(); err != nil {
-		return agreed, nil, tookTooLong(err)
+		return nil, tookTooLong(err)
 	}
-	return agreed, agreed.AppendResponse(b, extra), nil
+	return extra, nil
 }
 
 // askHook calls BeforeUpgrade and returns the header that it adds.
@@ -192,6 +188,7 @@ func (o *AcceptOptions) params(ctx context.Context, agreed *handshake.Agreement,
 		Received:     received,
 		Limits:       o.Limits,
 		KeepAlive:    o.KeepAlive,
+		Queue:        o.Queue,
 		OnPing:       o.OnPing,
 		OnPong:       o.OnPong,
 		CloseTimeout: o.CloseTimeout,

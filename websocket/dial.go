@@ -86,6 +86,9 @@ type DialOptions struct {
 	Limits    Limits
 	KeepAlive KeepAlive
 
+	// Queue bounds what Send leaves waiting.
+	Queue Queue
+
 	// OnPing and OnPong are those of Params.
 	OnPing, OnPong func(payload []byte)
 
@@ -158,6 +161,7 @@ func dialStream(ctx context.Context, rawURL string, opts *DialOptions) (io.ReadW
 		Received:     opened.received,
 		Limits:       opts.Limits,
 		KeepAlive:    opts.KeepAlive,
+		Queue:        opts.Queue,
 		OnPing:       opts.OnPing,
 		OnPong:       opts.OnPong,
 		CloseTimeout: opts.CloseTimeout,
