@@ -238,7 +238,8 @@ func exchange(str *http3.RequestStream, r *http.Request) (*http.Response, error)
 		if err != nil {
 			return nil, fmt.Errorf("read answer: %w", err)
 		}
-		if resp.StatusCode/100 != 1 {
+		// RFC 9114, section 4.5: 101 means nothing here, so it is no interim answer.
+		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, nil
 		}
 	}

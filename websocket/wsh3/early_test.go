@@ -5,22 +5,19 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/quic-go/quicvarint"
 
 	"github.com/seed-15847954/ropewalk/websocket"
 	"github.com/seed-15847954/ropewalk/websocket/wsh3"
 )
 
 // zeroRTT has a server take early data.
-func zeroRTT(s *http3.Server) {
-	s.QUICConfig.Allow0RTT = true
-	s.QUICConfig.HandshakeIdleTimeout = 500 * time.Millisecond
-}
+func zeroRTT(s *http3.Server) { s.QUICConfig.Allow0RTT = true }
 
 // A ticketCache keeps a session and says when there is one.
 type ticketCache struct {
@@ -54,7 +51,7 @@ func ticket(t *testing.T, s *server) *tls.Config {
 // sendEarly sends an opening handshake in early data to addr.
 func sendEarly(t *testing.T, addr string, config *tls.Config) (*quic.Conn, *quic.Stream) {
 	t.Helper()
-	c, err := quic.DialAddrEarly(waiting(t), addr, config, &quic.Config{HandshakeIdleTimeout: 500 * time.Millisecond})
+	c, err := quic.DialAddrEarly(waiting(t), addr, config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +76,7 @@ func TestEarlyData(t *testing.T) {
 		complete <- r.TLS.HandshakeComplete
 		echo(nil).ServeHTTP(w, r)
 	}), zeroRTT)
-	c, str := sendEarly(t, s.addr, ticket(t, s))
+	c, str := sendEarly(t, holdBack(t, s.addr, false), ticket(t, s))
 	want := "425"
 	if receive(t, complete) {
 		want = "200"
@@ -107,16 +104,17 @@ func TestReplay(t *testing.T) {
 		answers <- err
 	}), zeroRTT)
 	config := ticket(t, s)
-	sendEarly(t, replayer(t, s.addr), config)
+	sendEarly(t, holdBack(t, s.addr, true), config)
 	e, ok := errors.AsType[*websocket.HandshakeError](receive(t, answers))
 	if !ok || e.Status != http.StatusTooEarly {
 		t.Errorf("Accept of a replay = %v, want a HandshakeError with 425", e)
 	}
 }
 
-// replayer passes on to the server what a client sends before it has an answer, and
-// nothing after: as who replays recorded packets can.
-func replayer(t *testing.T, server string) (addr string) {
+// holdBack stands between a client and the server, and gives the client no answer
+// before it has sent early data. A replay passes on nothing but that and what came
+// before: all that can be recorded and of use.
+func holdBack(t *testing.T, server string, replay bool) (addr string) {
 	t.Helper()
 	front, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -126,47 +124,73 @@ func replayer(t *testing.T, server string) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answered atomic.Bool
+	var done sync.WaitGroup
 	client := make(chan net.Addr, 1)
-	done := make(chan struct{}, 2)
-	go func() {
-		defer func() { done <- struct{}{} }()
+	done.Go(func() {
 		p := make([]byte, 2<<10)
+		var seen bool
 		for {
 			n, from, err := front.ReadFrom(p)
 			if err != nil {
 				return
 			}
-			select {
-			case client <- from:
-			default:
-			}
-			if !answered.Load() {
+			early := hasEarlyData(p[:n])
+			if early || !seen || !replay {
 				_, _ = back.Write(p[:n])
 			}
+			if early && !seen {
+				seen = true
+				client <- from
+			}
 		}
-	}()
-	go func() {
-		defer func() { done <- struct{}{} }()
+	})
+	stop := make(chan struct{})
+	done.Go(func() {
 		p := make([]byte, 2<<10)
 		var to net.Addr
+		select {
+		case to = <-client:
+		case <-stop:
+			return
+		}
 		for {
 			n, err := back.Read(p)
 			if err != nil {
 				return
 			}
-			answered.Store(true)
-			if to == nil {
-				to = <-client
-			}
 			_, _ = front.WriteTo(p[:n], to)
 		}
-	}()
+	})
 	t.Cleanup(func() {
+		close(stop)
 		front.Close()
 		back.Close()
-		<-done
-		<-done
+		done.Wait()
 	})
 	return front.LocalAddr().String()
+}
+
+// hasEarlyData reports whether there is a packet of type 0-RTT in a datagram: alone or
+// behind an Initial packet (RFC 9000, sections 12.2 and 17.2).
+func hasEarlyData(p []byte) bool {
+	for len(p) > 0 && p[0]&0x80 != 0 {
+		switch p[0] >> 4 & 3 {
+		case 1:
+			return true
+		case 0:
+		default:
+			return false
+		}
+		p = p[5:]           // flags and version
+		p = p[1+int(p[0]):] // destination
+		p = p[1+int(p[0]):] // source
+		for range 2 {       // token; packet number and payload
+			size, n, err := quicvarint.Parse(p)
+			if err != nil {
+				return false
+			}
+			p = p[n+int(size):]
+		}
+	}
+	return false
 }

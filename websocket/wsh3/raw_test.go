@@ -146,9 +146,11 @@ type rawServer struct {
 	addr string
 }
 
-func rawServe(t *testing.T) *rawServer {
+func rawServe(t *testing.T) *rawServer { return rawServeAt(t, "127.0.0.1:0") }
+
+func rawServeAt(t *testing.T, addr string) *rawServer {
 	t.Helper()
-	ln, err := quic.ListenAddr("127.0.0.1:0", serverTLS(), &quic.Config{MaxIncomingStreams: 3})
+	ln, err := quic.ListenAddr(addr, serverTLS(), &quic.Config{MaxIncomingStreams: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
