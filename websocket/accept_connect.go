@@ -51,16 +51,9 @@ func (o *AcceptOptions) decideConnect(r *http.Request, preset http.Header, deadl
 	if refusal != nil {
 		return agreed, nil, (*HandshakeError)(refusal)
 	}
-	extra := handshake.Allowed(preset)
-	if o.BeforeUpgrade != nil {
-		added, refusal := o.askHook(r, deadline)
-		if refusal != nil {
-			return agreed, nil, refusal
-		}
-		extra = merge(extra, added)
-	}
-	if err := r.Context().Err(); err != nil {
-		return agreed, nil, tookTooLong(err)
+	extra, refused := o.extraHeader(r, preset, deadline)
+	if refused != nil {
+		return agreed, nil, refused
 	}
 	return agreed, agreed.ConnectHeader(extra), nil
 }

@@ -141,8 +141,24 @@ func (u *upgrade) complete(state *tls.ConnectionState) {
 // decide returns the answer that accepts the request, in buf: nothing of the request
 // is there any more.
 func (u *upgrade) decide(preset http.Header) (response []byte, refusal *HandshakeError) {
-	u.agreed, response, refusal = u.opts.decide(u.request, preset, u.deadline, u.buf[:0])
-	return response, refusal
+	if refusal := u.agree(); refusal != nil {
+		return nil, refusal
+	}
+	extra, refusal := u.opts.extraHeader(u.request, preset, u.deadline)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return u.agreed.AppendResponse(u.buf[:0], extra), nil
+}
+
+func (u *upgrade) agree() *HandshakeError {
+	server, err := u.opts.server()
+	if err != nil {
+		return internalError("AcceptOptions", err)
+	}
+	var refusal *handshake.Error
+	u.agreed, refusal = server.Check(u.request)
+	return (*HandshakeError)(refusal)
 }
 
 func (u *upgrade) send(response []byte) error {

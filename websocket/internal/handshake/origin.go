@@ -123,9 +123,6 @@ func CheckOrigin(lines []string, host string, secure bool, patterns []OriginPatt
 	if len(lines) > 1 {
 		return errors.New("more than one Origin")
 	}
-	if isPlainlySame(lines[0], host, secure) {
-		return nil
-	}
 	o, err := parseOrigin(lines[0])
 	if err != nil {
 		return fmt.Errorf("origin %.80q: %w", lines[0], err)
@@ -141,11 +138,15 @@ func CheckOrigin(lines []string, host string, secure bool, patterns []OriginPatt
 	return fmt.Errorf("origin %.80q is not allowed", lines[0])
 }
 
-// isPlainlySame reports whether origin is a scheme and host as it stands in the
-// request: then they are the same however host is read. So it is in most requests.
+// isPlainlySame reports whether origin is a scheme and the host as it stands in the
+// request, as it is in most requests: then they are the same however host is read.
+// CheckHost has passed host.
 func isPlainlySame(origin, host string, secure bool) bool {
-	scheme, rest, ok := strings.Cut(origin, "://")
-	return ok && rest == host && isWebScheme(scheme, secure) && CheckHost(host) == nil
+	rest, ok := strings.CutPrefix(origin, "https://")
+	if !ok && !secure {
+		rest, ok = strings.CutPrefix(origin, "http://")
+	}
+	return ok && rest == host
 }
 
 func isSameOrigin(o origin, host string, secure bool) bool {

@@ -94,10 +94,11 @@ func checkForm(r *http.Request) *Error {
 }
 
 func (s *Server) checkOrigin(r *http.Request) error {
-	if s.AnyOrigin {
+	lines := r.Header["Origin"]
+	if s.AnyOrigin || len(lines) == 1 && isPlainlySame(lines[0], r.Host, r.TLS != nil) {
 		return nil
 	}
-	return CheckOrigin(r.Header["Origin"], r.Host, r.TLS != nil, s.Origins)
+	return CheckOrigin(lines, r.Host, r.TLS != nil, s.Origins)
 }
 
 func checkRequestLine(r *http.Request) *Error {
