@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -199,35 +198,4 @@ func echoAlone(c net.Conn) {
 			return
 		}
 	}
-}
-
-func TestMain(m *testing.M) {
-	if kind := os.Getenv(serverKind); kind != "" {
-		serveEcho(kind)
-		return
-	}
-	code := m.Run()
-	if left := leftGoroutines(); code == 0 && len(left) > 0 {
-		fmt.Fprintf(os.Stderr, "%d goroutines are left:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leftGoroutines returns the stacks of the package's goroutines, but for the
-// tests' own, once there are none or the time to end has passed.
-func leftGoroutines() (left []string) {
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		left = nil
-		buf := make([]byte, 1<<20)
-		for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-			if strings.Contains(stack, "internal/poller.") && !strings.Contains(stack, "testing.") && !strings.Contains(stack, "main.main") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 {
-			break
-		}
-	}
-	return left
 }

@@ -5,7 +5,6 @@ package poller
 import (
 	"bytes"
 	"io"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -54,38 +53,6 @@ func (e *echo) push(p []byte) bool {
 func (e *echo) Flush(*Worker)   {}
 func (e *echo) Timer(time.Time) {}
 func (e *echo) Stalled()        {}
-
-// pair returns the two ends of a TCP connection over loopback.
-func pair(t testing.TB) (client, server *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn), s.(*net.TCPConn)
-}
-
-// register detaches the server's end and registers it.
-func register(t testing.TB, e *Entry, server net.Conn, target Target) {
-	t.Helper()
-	fd, err := Detach(server)
-	if err != nil {
-		t.Fatalf("Detach(%T) = %v", server, err)
-	}
-	if err := e.Register(fd, target); err != nil {
-		t.Fatalf("Register(%d) = %v", fd, err)
-	}
-}
 
 // Many connections at once get back what they send, also when they do not read
 // before they have sent more than the sockets hold.

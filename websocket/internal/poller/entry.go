@@ -33,59 +33,25 @@ type Entry struct {
 	next *Entry
 }
 
-// The bits of an entry's state. Each of ready, flushing and timing belongs to the
-// worker inside that callback.
-const (
-	closed   = 1 << iota // no callback begins any more
-	queued               // on its way to Flush
-	again                // to be queued when the late Flush has returned
-	ready                // in Ready
-	flushing             // in Flush
-	timing               // in Timer
-	overdue              // the time came again during a late Timer
-	muted                // not watched for reading until the late Ready or Flush has returned
-	oneshot              // watched for one event only
-
-	reference = 1 << iota // the lowest bit of the count of references
-)
-
 var generation atomic.Uint32
 
 // Register takes over fd, a non-blocking socket, which Close closes, and watches
 // it for reading. Callbacks of t may begin before Register returns. After an error,
 // which is that of the system, fd is still the caller's.
-func (e *Entry) Register(fd int, t Target) error {
+func (e *Entry) Register(fd int, t Target) error { return e.register(leastLoaded(), fd, t) }
+
+func (e *Entry) register(l *loop, fd int, t Target) error {
 	if fd < 0 || e.loop != nil {
 		return errors.New("poller: registered already, or no descriptor")
 	}
 	e.target, e.fd, e.gen, e.watch = t, int32(fd), generation.Add(1), Readable
 	e.state.Store(reference)
-	e.loop = leastLoaded()
-	if err := e.loop.add(e); err != nil {
+	e.loop = l
+	if err := l.add(e); err != nil {
 		e.state.Store(closed)
 		return err
 	}
 	return nil
-}
-
-// acquire takes a reference to the descriptor, unless the entry is closed.
-func (e *Entry) acquire() bool {
-	for {
-		s := e.state.Load()
-		if s&closed != 0 || s < reference {
-			return false
-		}
-		if e.state.CompareAndSwap(s, s+reference) {
-			return true
-		}
-	}
-}
-
-// release gives a reference back. The last one after Close closes the descriptor.
-func (e *Entry) release() {
-	if s := e.state.Add(^uint32(reference - 1)); s < reference {
-		_ = syscall.Close(int(e.fd)) // what was to be sent is gone from here
-	}
 }
 
 // CloseWrite sends the end of what is written. If that fails, so does Read.
@@ -151,12 +117,12 @@ func (e *Entry) control(op int) error {
 	return syscall.EpollCtl(e.loop.epfd, op, int(e.fd), &ev)
 }
 
-// rearm goes on waiting for writability after an event that was the last of its
+// rearm watches again for writability after an event that was the last of its
 // kind, unless the connection is gone.
 func (e *Entry) rearm() {
 	e.loop.mu.Lock()
 	defer e.loop.mu.Unlock()
-	if e.watch&Writable != 0 && e.state.Load()&oneshot != 0 {
+	if e.watch&Writable != 0 && e.state.Load()&(oneshot|gone) == oneshot {
 		e.apply()
 	}
 }

@@ -22,7 +22,7 @@ type loop struct {
 
 	// Owned by the loop's owner.
 	running *Entry // the callback's while turn is odd
-	inside  uint32 // the callback: ready, flushing or timing
+	inside  uint32 // the callback: ready, flushing, timing, or 0 for Stalled
 	batch   list   // to be flushed in this round
 
 	mu sync.Mutex
@@ -126,15 +126,23 @@ func (l *loop) remove(e *Entry) {
 // enqueue has e flushed. The caller has set its bit queued.
 func (l *loop) enqueue(e *Entry) {
 	l.mu.Lock()
-	l.dirty.push(e)
-	l.wake()
+	if l.alive { // else e is closed by now
+		l.dirty.push(e)
+		l.wake()
+	}
 	l.mu.Unlock()
 }
 
 func (l *loop) setTimer(e *Entry, deadline int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.state.Load()&closed != 0 || e.deadline == deadline {
+	if e.deadline != deadline {
+		l.setTimerLocked(e, deadline)
+	}
+}
+
+func (l *loop) setTimerLocked(e *Entry, deadline int64) {
+	if e.state.Load()&closed != 0 {
 		return
 	}
 	l.timers.set(e, deadline)
@@ -143,27 +151,38 @@ func (l *loop) setTimer(e *Entry, deadline int64) {
 	}
 }
 
-// end gives the loop up if it has no entries.
-func (l *loop) end() bool {
+// catchUp has Timer called for a time that came while Timer was late, unless
+// another has been set since.
+func (l *loop) catchUp(e *Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.entries > 0 {
-		return false
+	if e.deadline == 0 {
+		l.setTimerLocked(e, 1)
 	}
-	l.shut()
-	l.alive = false
-	l.batch, l.dirty = list{}, list{}
-	return true
 }
 
-// refill moves what was scheduled to batch, behind what is left there.
-func (l *loop) refill() {
-	if l.batch.first != nil {
-		return
-	}
+// refill moves what was scheduled to batch, when nothing is left there. It returns
+// the earliest deadline, and false if the loop has no entries and was given up.
+func (l *loop) refill() (earliest int64, alive bool) {
 	l.mu.Lock()
-	l.batch, l.dirty = l.dirty, list{}
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	if l.entries == 0 {
+		l.shut()
+		l.alive = false
+		l.batch, l.dirty = list{}, list{}
+		return 0, false
+	}
+	if l.batch.first == nil {
+		l.batch, l.dirty = l.dirty, list{}
+	}
+	return l.timers.next(), true
+}
+
+// timed returns how many entries have a deadline.
+func (l *loop) timed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.timers)
 }
 
 // due takes out an entry whose time has come by now, nil if there is none.

@@ -82,7 +82,7 @@ func (w *waiter) look(uintptr) bool {
 func (w *waiter) wait(events []syscall.EpollEvent) (n int, slept bool) {
 	w.events, w.found, w.slept = events, 0, false
 	if err := w.raw.Read(w.try); err != nil {
-		return 0, true // os.ErrDeadlineExceeded
+		return 0, false // os.ErrDeadlineExceeded
 	}
 	return w.found, w.slept
 }

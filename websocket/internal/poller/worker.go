@@ -24,11 +24,11 @@ type Worker struct {
 // yieldAfter is how many events a worker handles without a rest.
 const yieldAfter = 256
 
-var workers = sync.Pool{New: func() any { return new(Worker) }}
+var idleWorkers = sync.Pool{New: func() any { return new(Worker) }}
 
 // newWorker returns one that owns the loop, whose turn it has.
 func newWorker(l *loop, turn uint64) *Worker {
-	w := workers.Get().(*Worker)
+	w := idleWorkers.Get().(*Worker)
 	w.loop, w.turn, w.stalled, w.slept, w.busy = l, turn, nil, false, 0
 	return w
 }
@@ -52,7 +52,7 @@ func (w *Worker) run() {
 	}
 	l := w.loop
 	w.loop = nil
-	workers.Put(w)
+	idleWorkers.Put(w)
 	l.mu.Lock()
 	l.workers--
 	l.mu.Unlock()
@@ -68,7 +68,8 @@ func (w *Worker) round() bool {
 			return false
 		}
 	}
-	return w.flushAll() && w.expire() && !w.loop.end()
+	deadline, alive := w.loop.refill()
+	return alive && w.flushAll() && w.expire(deadline)
 }
 
 // wait returns the number of events, 0 if there is something else to do.
@@ -98,24 +99,21 @@ func (w *Worker) yield(n int) {
 
 // deliver calls Ready for one event.
 func (w *Worker) deliver(ev syscall.EpollEvent) bool {
-	if ev.Fd < 0 {
-		return true
-	}
 	e := entries.find(int(ev.Fd), uint32(ev.Pad))
 	if e == nil {
 		return true
 	}
 	events := eventsOf(ev.Events)
+	if events&Hangup != 0 && e.state.Load()&oneshot != 0 {
+		e.state.Or(gone)
+	}
 	if !e.enter(ready, ready|flushing) {
-		return w.postpone(e, events)
+		e.postpone(events)
+		return true
 	}
 	w.begin(e, ready)
 	e.target.Ready(w, events)
-	owner := w.done(e, ready)
-	if events&Hangup == 0 && e.state.Load()&(oneshot|closed) == oneshot {
-		e.rearm()
-	}
-	return owner
+	return w.done(e, ready)
 }
 
 func eventsOf(bits uint32) (ev Events) {
@@ -131,86 +129,50 @@ func eventsOf(bits uint32) (ev Events) {
 	return ev
 }
 
-// postpone is deliver for an entry with a late Ready or Flush, or a closed one.
-func (w *Worker) postpone(e *Entry, events Events) bool {
+// postpone is for events of an entry with a late Ready or Flush, or a closed one.
+// Writability is watched again after the Flush.
+func (e *Entry) postpone(events Events) {
 	if e.state.Load()&closed != 0 {
-		return true
-	}
-	if events&Readable != 0 {
-		e.mute()
-	}
-	if events&Writable == 0 {
-		return true
-	}
-	e.state.Or(queued)
-	owner := w.flush(e)
-	if events&Hangup == 0 && e.state.Load()&(oneshot|closed) == oneshot {
-		e.rearm()
-	}
-	return owner
-}
-
-// mute stops watching for reading while a late callback is under way.
-func (e *Entry) mute() {
-	e.loop.mu.Lock()
-	defer e.loop.mu.Unlock()
-	if e.state.Load()&muted != 0 {
 		return
 	}
-	if e.state.Or(muted)&(ready|flushing) == 0 {
-		e.state.And(^uint32(muted)) // it has just returned
-		return
-	}
-	e.apply()
-}
-
-// unmute watches again for what is to be watched.
-func (e *Entry) unmute() {
-	e.loop.mu.Lock()
-	defer e.loop.mu.Unlock()
-	if e.state.Load()&(muted|ready|flushing) == muted {
-		e.state.And(^uint32(muted))
-		e.apply()
+	e.mute()
+	if events&Writable != 0 {
+		e.Schedule()
 	}
 }
 
 // flushAll calls Flush for what was scheduled before.
 func (w *Worker) flushAll() bool {
-	w.loop.refill()
 	for e := w.loop.batch.pop(); e != nil; e = w.loop.batch.pop() {
-		if !w.flush(e) {
+		if !e.enterOr(flushing, again) {
+			continue
+		}
+		w.begin(e, flushing)
+		e.target.Flush(w)
+		if !w.done(e, flushing) {
 			return false
 		}
 	}
 	return true
 }
 
-// flush calls Flush of a queued entry.
-func (w *Worker) flush(e *Entry) bool {
-	if !e.enterFlush() {
-		return true
-	}
-	w.begin(e, flushing)
-	e.target.Flush(w)
-	return w.done(e, flushing)
-}
-
-// expire calls Timer for the entries whose time has come.
-func (w *Worker) expire() bool {
-	w.loop.mu.Lock()
-	next := w.loop.timers.next()
-	w.loop.mu.Unlock()
-	if next == 0 {
+// expire calls Timer for the entries whose time has come, if the earliest has.
+func (w *Worker) expire(earliest int64) bool {
+	if earliest == 0 {
 		return true
 	}
 	now := time.Now()
 	ns := int64(now.Sub(start))
-	for next <= ns {
+	if earliest > ns {
+		return true
+	}
+	// A target whose Timer sets a time that has come must not keep the loop here.
+	for range w.loop.timed() {
 		e := w.loop.due(ns)
 		if e == nil {
 			break
 		}
-		if !e.enter(timing, timing) {
+		if !e.enterOr(timing, overdue) {
 			continue
 		}
 		w.begin(e, timing)
@@ -249,49 +211,4 @@ func (w *Worker) done(e *Entry, inside uint32) bool {
 	w.turn++
 	e.leave(inside)
 	return owner
-}
-
-// enter sets the bit of a callback, unless the entry is closed or in one of others.
-func (e *Entry) enter(inside, others uint32) bool {
-	for {
-		s := e.state.Load()
-		if s&(closed|others) != 0 {
-			return false
-		}
-		if e.state.CompareAndSwap(s, s|inside) {
-			return true
-		}
-	}
-}
-
-// enterFlush is enter for Flush. During a late Flush it asks for another.
-func (e *Entry) enterFlush() bool {
-	for {
-		s := e.state.Load()
-		next := s&^queued | flushing
-		switch {
-		case s&closed != 0:
-			return false
-		case s&flushing != 0:
-			next = s | again
-		}
-		if e.state.CompareAndSwap(s, next) {
-			return s&flushing == 0
-		}
-	}
-}
-
-// leave clears the bit of a callback and catches up on what waited for its end.
-func (e *Entry) leave(inside uint32) {
-	s := e.state.And(^inside)
-	if s&closed != 0 {
-		return
-	}
-	if s&muted != 0 {
-		e.unmute()
-	}
-	if inside == flushing && s&again != 0 {
-		e.state.And(^uint32(again))
-		e.loop.enqueue(e) // it is still queued
-	}
 }
