@@ -40,7 +40,7 @@ func (c *Conn) Handle(h EventHandler) {
 	}
 	c.handler = h
 	c.events.Store(true)
-	if c.poll() {
+	if c.msg.reader == nil && c.poll() {
 		return
 	}
 	if !c.spawn(c.handle) {
@@ -49,8 +49,10 @@ func (c *Conn) Handle(h EventHandler) {
 	}
 }
 
-// handle reads and calls the handler until the end. It has reading.
+// handle reads and calls the handler until the end, or until a loop takes over. It
+// has reading.
 func (c *Conn) handle() {
+	_ = c.discardOpen(context.Background()) // the error is in readErr
 	for c.deliver(); c.readErr == nil; c.deliver() {
 		if c.poll() {
 			return
@@ -105,7 +107,7 @@ func (c *Conn) handleEvent(ev protocol.Event) {
 	if !ev.First || !ev.Last {
 		if m.store == nil {
 			m.store = getBuffer()
-			m.gathered = m.store.b
+			m.gathered = append(m.store.b, m.gathered...) // what a Read that gave up has left
 		}
 		m.gathered = append(reserve(m.gathered, c.expected(len(m.gathered), ev)), ev.Payload...)
 		ev.Payload = m.gathered

@@ -432,3 +432,50 @@ func TestHandleBroadcast(t *testing.T) {
 	all.Wait()
 	readers.Wait()
 }
+
+// What a Read that was given up has left of a message is handled with the rest of
+// it; a message that a Reader has begun is discarded.
+func TestHandleAfterRead(t *testing.T) {
+	for _, n := range networks {
+		for _, params := range []websocket.Params{quiet(), deflated()} {
+			for _, streamed := range []bool{false, true} {
+				client, server := n.conns(t, params)
+				w, err := client.Writer(t.Context(), websocket.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.WriteString(w, "begun ")
+				if streamed {
+					_, r, err := server.Reader(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := io.ReadFull(r, make([]byte, 3)); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+					if _, _, err := server.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+						t.Fatalf("Read = %v, want it to be given up", err)
+					}
+					cancel()
+				}
+				got := make(chan string, 2)
+				server.Handle(handling(func(_ *websocket.Conn, _ websocket.MessageType, p []byte) { got <- string(p) }))
+				io.WriteString(w, "and ended")
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				mustWrite(t, client, websocket.Text, []byte("next"))
+				if !streamed {
+					if s := <-got; s != "begun and ended" {
+						t.Errorf("%s: message = %q, want all of it", n.name, s)
+					}
+				}
+				if s := <-got; s != "next" {
+					t.Errorf("%s: message = %q, want the next", n.name, s)
+				}
+			}
+		}
+	}
+}

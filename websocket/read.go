@@ -89,6 +89,12 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 	}
 	m := &c.msg
 	if !m.active {
+		// The short way for what is most frequent, which needs little stack to wait on.
+		if c.input.pos == c.input.end {
+			if err := c.fill(ctx); err != nil {
+				return 0, buf, err
+			}
+		}
 		if typ, p := c.whole(); p != nil {
 			return typ, append(buf, p...), nil
 		}
