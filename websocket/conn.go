@@ -105,8 +105,9 @@ func NewConn(stream io.ReadWriteCloser, role Role, params Params) *Conn {
 	c.startReceiving(protocol.Flood{})
 	c.input = input{buf: params.Received, end: len(params.Received), now: time.Now()}
 	var compressor *deflate.Compressor
-	bits, peerBits := 0, 0
+	var bits int
 	if d := params.Deflate; d != nil {
+		var peerBits int
 		bits, peerBits = d.ServerMaxWindowBits, d.ClientMaxWindowBits
 		takeover, peerTakeover := !d.ServerNoContextTakeover, !d.ClientNoContextTakeover
 		if role == Client {

@@ -69,7 +69,7 @@ func (c *Conn) poll() bool {
 		return false // it is closed, or the system has no descriptor left
 	}
 	c.input.giveBack()
-	p.flood, _ = c.stopReceiving()
+	p.flood = c.stopReceiving()
 	c.polled.Store(p)
 	if err := p.Register(fd, p); err != nil {
 		c.polled.Store(nil)
@@ -163,7 +163,7 @@ func (p *polled) read(w *poller.Worker) {
 	c.input = input{buf: w.Buffer(), end: n, now: now}
 	c.deliver()
 	c.input = input{}
-	p.flood, _ = c.stopReceiving()
+	p.flood = c.stopReceiving()
 	p.delivering.Store(false)
 	if c.readErr != nil || c.ended.happened.Load() {
 		p.step()
@@ -309,7 +309,7 @@ func (p *polled) step() {
 	sent, ended := c.sentClose.happened.Load(), c.ended.happened.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.delivering.Load() || !ended && !(p.readDone && sent) {
+	if p.delivering.Load() || !ended && (!p.readDone || !sent) {
 		return
 	}
 	if !p.told {

@@ -331,7 +331,7 @@ func TestHandleWriter(t *testing.T) {
 					t.Errorf("Writer = %v", err)
 					return
 				}
-				io.WriteString(w, string(p))
+				w.Write(p)
 				io.WriteString(w, " streamed")
 				if err := w.Close(); err != nil {
 					t.Errorf("Close = %v", err)

@@ -205,14 +205,14 @@ func (c *Conn) await(ctx context.Context, w *outgoing) (verdict, error) {
 		o.urgent.remove(w)
 	}
 	o.mu.Unlock()
-	switch {
-	case state == granted:
+	switch state {
+	case granted:
 		if w.what == openWriter {
 			c.closeWriter()
 		} else {
 			c.pass()
 		}
-	case state == taken:
+	case taken:
 		select {
 		case v := <-w.done:
 			return v, v.err

@@ -22,14 +22,15 @@ func (c *Conn) startReceiving(flood protocol.Flood) {
 	c.in.Init(c.role == Server, c.compressed, c.cfg.limits.receiver(), flood)
 }
 
-// stopReceiving takes it away if nothing has come in part. The input is used up.
-func (c *Conn) stopReceiving() (protocol.Flood, bool) {
+// stopReceiving takes it away if nothing has come in part, and returns the flood for
+// its successor. The input is used up.
+func (c *Conn) stopReceiving() protocol.Flood {
 	if !c.in.Between() || c.msg.active {
-		return protocol.Flood{}, false
+		return protocol.Flood{}
 	}
 	flood := c.in.Flood()
 	c.input, c.msg = input{}, incoming{}
 	receivings.Put(c.receiving)
 	c.receiving = nil
-	return flood, true
+	return flood
 }
