@@ -19,6 +19,7 @@ import (
 	"errors"
 	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os/signal"
 	"syscall"
@@ -37,6 +38,7 @@ var (
 	_ = errors.Is
 	_ = log.Print
 	_ = rand.Int
+	_ = net.Listen
 	_ = signal.Notify
 	_ = syscall.SIGTERM
 	_ *testing.T
