@@ -8,6 +8,7 @@
 //   - browser/ drives Chromium and Firefox; peers/ drives the npm package ws and
 //     the Python package websockets. Both are small programs that take one
 //     command a line, so that the tests themselves are all Go.
+//   - aioquic/ has a peer for HTTP/3, on the Python packages aioquic and websockets.
 //   - testdata/ has the proxies' configuration and the page that the browsers open.
 //   - autobahn/ runs the Autobahn test suite, which takes some ten minutes and so
 //     is no part of `make interop`: see interop/autobahn/run.
