@@ -122,8 +122,8 @@ func figure(v float64) string {
 	switch {
 	case v < 0:
 		return "-"
-	case v >= 1e6:
-		return fmt.Sprintf("%.2fM", v/1e6)
+	case v >= 1e7:
+		return fmt.Sprintf("%.1fM", v/1e6)
 	case v >= 100:
 		return thousands(int(v + 0.5))
 	case v >= 10:

@@ -3,12 +3,14 @@
 package load
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"syscall"
 	"time"
 )
+
+// MaxInFlight is how many messages a connection may have under way at most.
+const MaxInFlight = 16
 
 // A conn is one connection of a load: a descriptor that does not block.
 type conn struct {
@@ -25,10 +27,11 @@ type conn struct {
 	sentAt         [MaxInFlight]time.Duration // of message i at i%MaxInFlight
 }
 
-// MaxInFlight is how many messages a connection may have under way at most.
-const MaxInFlight = 16
-
+// newConn returns the connection that begins with message first, or with the one
+// before it that a stream can begin with.
 func newConn(fd int, s *Stream, first int) *conn {
+	first %= s.count()
+	first -= first % max(s.cycle, 1)
 	return &conn{fd: fd, stream: s, next: first, in: s.receiver(first)}
 }
 
@@ -64,20 +67,17 @@ func (c *conn) begin(now time.Duration) {
 }
 
 // receive reads once into buf, checks what has come, and returns how many
-// messages are complete with it.
-func (c *conn) receive(buf []byte) (messages int, err error) {
+// messages are complete with it, and its size.
+func (c *conn) receive(buf []byte) (messages, size int, err error) {
 	n, err := transfer(syscall.SYS_READ, c.fd, buf)
 	switch {
 	case err == syscall.EAGAIN:
-		return 0, nil
+		return 0, 0, nil
 	case err != nil:
-		return 0, fmt.Errorf("read: %w", err)
+		return 0, 0, fmt.Errorf("read: %w", err)
 	case n == 0:
-		return 0, fmt.Errorf("read: the server has ended the connection: %w", io.ErrUnexpectedEOF)
+		return 0, 0, fmt.Errorf("read: the server has ended the connection: %w", io.ErrUnexpectedEOF)
 	}
 	messages, err = c.in.receive(buf[:n])
-	if err == nil && c.received+uint64(messages) > c.sent {
-		err = errors.New("more messages came than were sent")
-	}
-	return messages, err
+	return messages, n, err
 }

@@ -38,43 +38,52 @@ func (t Target) request() []byte {
 // together is how many connections are opened at a time.
 const together = 100
 
-// dial opens n connections, a number of them at a time, and returns their
-// descriptors, which do not block, and what the server agreed of extensions.
+// dial opens n connections and returns their descriptors, which do not block, and
+// what the server agreed of extensions. A raw connection is open without a word.
 func (t Target) dial(n int) (fds []int, agreed string, err error) {
-	defer func() {
+	request := t.request()
+	answer := func(fd int) (err error) {
+		agreed, err = opened(fd)
+		return err
+	}
+	if t.Raw {
+		request, answer = nil, func(int) error { return nil }
+	}
+	for len(fds) < n {
+		some, err := t.group(len(fds), min(together, n-len(fds)), request, answer)
+		fds = append(fds, some...)
+		for _, fd := range some {
+			if err == nil {
+				err = syscall.SetNonblock(fd, true)
+			}
+		}
 		if err != nil {
 			closeAll(fds)
-			fds = nil
-		}
-	}()
-	request := t.request()
-	for len(fds) < n {
-		first := len(fds)
-		for len(fds) < min(n, first+together) {
-			fd, err := t.connect(len(fds))
-			if err != nil {
-				return fds, "", err
-			}
-			fds = append(fds, fd)
-			if t.Raw {
-				continue
-			}
-			if _, err := syscall.Write(fd, request); err != nil {
-				return fds, "", fmt.Errorf("opening handshake: %w", err)
-			}
-		}
-		for _, fd := range fds[first:] {
-			if !t.Raw {
-				if agreed, err = opened(fd); err != nil {
-					return fds, "", fmt.Errorf("opening handshake: %w", err)
-				}
-			}
-			if err := syscall.SetNonblock(fd, true); err != nil {
-				return fds, "", err
-			}
+			return nil, "", err
 		}
 	}
 	return fds, agreed, nil
+}
+
+// group opens n connections, sends the request on each, and has answer read what
+// comes back. It returns those that are open with an error, too.
+func (t Target) group(first, n int, request []byte, answer func(fd int) error) (fds []int, err error) {
+	for i := range n {
+		fd, err := t.connect(first + i)
+		if err != nil {
+			return fds, err
+		}
+		fds = append(fds, fd)
+		if _, err := syscall.Write(fd, request); err != nil {
+			return fds, fmt.Errorf("opening handshake: %w", err)
+		}
+	}
+	for _, fd := range fds {
+		if err := answer(fd); err != nil {
+			return fds, fmt.Errorf("opening handshake: %w", err)
+		}
+	}
+	return fds, nil
 }
 
 func closeAll(fds []int) {
@@ -121,10 +130,14 @@ const patience = 20 * time.Second
 
 // opened reads the server's answer to the opening handshake.
 func opened(fd int) (agreed string, err error) {
+	return readAnswer(func(p []byte) (int, error) { return syscall.Read(fd, p) })
+}
+
+func readAnswer(read func(p []byte) (int, error)) (agreed string, err error) {
 	var buf [2048]byte
 	n := 0
 	for !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
-		k, err := syscall.Read(fd, buf[n:])
+		k, err := read(buf[n:])
 		if err != nil {
 			return "", err
 		}

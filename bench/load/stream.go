@@ -19,6 +19,8 @@ type Stream struct {
 	want   []byte // what comes back, byte for byte
 	wantAt []int
 
+	cycle int // how many messages stand together: a connection begins with the first of them
+
 	inflate *inflation // instead of want, where the bytes are the server's choice
 }
 
@@ -66,7 +68,7 @@ type receiver interface {
 // receiver returns one for a connection that begins with message first.
 func (s *Stream) receiver(first int) receiver {
 	if s.inflate != nil {
-		return s.inflate.receiver(first)
+		return s.inflate.receiver(s, first)
 	}
 	return &exact{stream: s, pos: s.wantAt[first], next: first}
 }

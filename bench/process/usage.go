@@ -28,6 +28,34 @@ func (s *Server) CPU() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+// Settle returns when the server has nothing to do any more: when it has used
+// less than a millisecond of two tenths of a second.
+func (s *Server) Settle() error {
+	before, err := s.CPU()
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(30 * time.Second)
+	for quiet := 0; quiet < 4; quiet++ {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			return fmt.Errorf("the server does not come to rest")
+		}
+		now, err := s.CPU()
+		if err != nil {
+			return err
+		}
+		if now-before > 250*time.Microsecond {
+			quiet = -1
+		}
+		before = now
+	}
+	return nil
+}
+
 // Resident returns how many bytes of memory the server occupies: pages shared
 // with other processes count in proportion (Pss of smaps_rollup).
 func (s *Server) Resident() (int64, error) {

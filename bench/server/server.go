@@ -20,6 +20,11 @@ type Options struct {
 	API       string // what of the library to use, where there is a choice
 	Broadcast bool   // what one connection sends goes to all, not back to it
 	Deflate   Deflate
+
+	// Cert is a file with a certificate and its key, or empty. The listener speaks
+	// TLS with it; Plain is the one below, for a library with a TLS of its own.
+	Cert  string
+	Plain net.Listener
 }
 
 // Deflate says how permessage-deflate is negotiated.
@@ -38,14 +43,18 @@ const (
 func Main(serve func(l net.Listener, o Options) error) {
 	var o Options
 	addr := flag.String("addr", "127.0.0.1:0", "listen on this `address`")
-	cert := flag.String("cert", "", "speak TLS with the certificate and key in this `file`")
+	flag.StringVar(&o.Cert, "cert", "", "speak TLS with the certificate and key in this `file`")
 	mode := flag.String("mode", "echo", "echo or broadcast")
 	flag.StringVar(&o.API, "api", "", "what of the library to use")
 	flag.StringVar((*string)(&o.Deflate), "deflate", string(NoDeflate), "none, no-takeover or takeover")
 	flag.Parse()
 	o.Broadcast = *mode == "broadcast"
 
-	l, err := listen(*addr, *cert)
+	var l net.Listener
+	var err error
+	if o.Plain, err = net.Listen("tcp", *addr); err == nil {
+		l, err = secure(o.Plain, o.Cert)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -56,10 +65,10 @@ func Main(serve func(l net.Listener, o Options) error) {
 	os.Exit(1)
 }
 
-func listen(addr, cert string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	if err != nil || cert == "" {
-		return l, err
+// secure returns l, with TLS if there is a certificate.
+func secure(l net.Listener, cert string) (net.Listener, error) {
+	if cert == "" {
+		return l, nil
 	}
 	pair, err := tls.LoadX509KeyPair(cert, cert)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 const (
 	continuation = 0
 	binaryFrame  = 2
+	ping         = 9
 )
 
 // Stream returns count messages of size random bytes, each in one binary frame,

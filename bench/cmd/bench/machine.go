@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,35 +7,52 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
-	"github.com/seed-15847954/ropewalk/bench/library"
+	"github.com/seed-15847954/ropewalk/bench/peer"
 )
 
 // describe writes what the figures depend on: the machine, Go, and the version
-// and API of each library.
-func describe(w io.Writer, libs []library.Library) {
-	fmt.Fprintf(w, "- Machine: %s, %d CPUs, %s/%s, %s, GOMAXPROCS=%d.\n",
-		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.GOMAXPROCS(0))
+// and API of each library. It names the peers that are absent, and why.
+func describe(w io.Writer, peers []peer.Peer) {
+	fmt.Fprintf(w, "- Machine: %s, %d CPUs, %s/%s, Linux %s, %s.\n",
+		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, kernel(), runtime.Version())
 	versions := moduleVersions()
-	for _, lib := range libs {
-		version := versions[lib.Module]
-		if version == "" || version == "(devel)" {
-			version = "of this tree"
+	for _, p := range peers {
+		if p.Path == "" {
+			fmt.Fprintf(w, "- ABSENT: %s, which could not be built here: %s\n", p.Name, p.Absent)
+			continue
 		}
-		fmt.Fprintf(w, "- %s %s: %s.\n", lib.Name, version, lib.API)
+		version := ""
+		if p.Module != "" {
+			version = " " + versions[p.Module]
+		}
+		fmt.Fprintf(w, "- %s%s: %s.\n", p.Name, version, p.API)
 	}
 }
 
-// moduleVersions returns the version of each module in the program, by its path.
+// kernel returns the version of Linux.
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "of an unknown version"
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// moduleVersions returns the version of each module that the bench module needs,
+// by its path.
 func moduleVersions() map[string]string {
 	versions := make(map[string]string)
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			versions[m.Path] = m.Version
-		}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "all").Output()
+	if err != nil {
+		return versions // the table says less then
+	}
+	for line := range strings.Lines(string(out)) {
+		path, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		versions[path] = version
 	}
 	return versions
 }

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/bench/compare"
@@ -56,16 +58,21 @@ func run(o options) error {
 	if err := peer.Build(peers, dir); err != nil {
 		return err
 	}
+	cert := filepath.Join(dir, "cert.pem")
+	if err := compare.WriteCertificate(cert); err != nil {
+		return err
+	}
 	processors, where, err := share()
 	if err != nil {
 		return err
 	}
 	results := compare.Run{
 		Rows:       rows,
-		Peers:      peers,
+		Peers:      slices.DeleteFunc(slices.Clone(peers), func(p peer.Peer) bool { return p.Path == "" }),
 		Rounds:     o.rounds,
 		Random:     rand.New(rand.NewPCG(o.seed, 0)),
 		Processors: processors,
+		Cert:       cert,
 		Progress: func(round int, row string) {
 			fmt.Fprintf(os.Stderr, "%5.0f s  round %d of %d: %s\n", time.Since(start).Seconds(), round+1, o.rounds, row)
 		},
@@ -73,7 +80,7 @@ func run(o options) error {
 	results.WriteMarkdown(os.Stdout)
 	fmt.Println("-", where)
 	fmt.Printf("- %d rounds of %v, order from seed %d.\n", o.rounds, o.scale.Time, o.seed)
-	describe(os.Stdout, nil)
+	describe(os.Stdout, peers)
 	fmt.Printf("- Load average before: %s, after: %s. The run took %v.\n",
 		before, loadAverage(), time.Since(start).Round(time.Second))
 	if len(results.Failures) > 0 {

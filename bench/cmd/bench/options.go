@@ -24,11 +24,11 @@ type options struct {
 // parse reads the flags. They have a set of their own, since package testing
 // fills the common one with its flags.
 func parse(args []string) (options, error) {
-	o := options{scale: compare.Scale{Many: 10_000, Fewer: 1000, Storm: 3000, Memory: 1000, TLSMany: 10_000}}
+	o := options{scale: compare.Full()}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.scale.Quick, "quick", false, "only the rows of the first table")
 	flags.IntVar(&o.rounds, "rounds", 3, "measure everything `n` times")
-	flags.DurationVar(&o.scale.Time, "time", 200*time.Millisecond, "how long one measurement takes; four times as long in the first table")
+	flags.DurationVar(&o.scale.Time, "time", o.scale.Time, "how long one measurement takes; four times as long in the first table")
 	flags.StringVar(&o.rows, "rows", "", "only rows whose name this `regexp` matches")
 	flags.StringVar(&o.peers, "peers", "", "only `names` that begin so, separated by commas; the first is what ratios are to")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "decides the order of measurements")

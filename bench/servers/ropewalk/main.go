@@ -1,4 +1,9 @@
-// Command ropewalk is the server under load on the library of this tree.
+// Command ropewalk is the server under load on the library of this tree, in one
+// of three ways:
+//
+//	blocking  Handler of net/http; Read and Write in one goroutine a connection
+//	event     Handler of net/http; Handle, callbacks
+//	upgrade   Upgrade on an own listener; Handle, callbacks
 package main
 
 import (
@@ -14,114 +19,90 @@ import (
 func main() { server.Main(serve) }
 
 func serve(l net.Listener, o server.Options) error {
-	options := new(websocket.AcceptOptions)
-	if o.Deflate != server.NoDeflate {
-		options.Compression = compression(o.Deflate == server.NoTakeover)
-	}
+	options := &websocket.AcceptOptions{Compression: compression(o.Deflate)}
+	s := &service{broadcast: o.Broadcast}
 	switch o.API {
 	case "blocking":
-		return blocking(l, options, o.Broadcast)
+		return http.Serve(l, websocket.Handler{Options: options, Serve: s.block})
 	case "event":
-		return event(l, options, o.Broadcast)
-	case "event-http":
-		return eventHTTP(l, options, o.Broadcast)
+		return http.Serve(l, websocket.Handler{Options: options, Serve: s.handle})
+	case "upgrade":
+		return server.Each(l, func(conn net.Conn) {
+			c, r, err := websocket.Upgrade(context.Background(), conn, options)
+			if err == nil {
+				s.handle(c, r)
+			}
+		})
 	default:
 		return fmt.Errorf("-api is %q", o.API)
 	}
 }
 
-func compression(noTakeover bool) *websocket.Compression {
-	return &websocket.Compression{NoContextTakeover: noTakeover, PeerNoContextTakeover: noTakeover}
+// compression has the histories that takeover needs be as small as uWebSockets'.
+func compression(d server.Deflate) *websocket.Compression {
+	switch d {
+	case server.NoTakeover:
+		return &websocket.Compression{NoContextTakeover: true, PeerNoContextTakeover: true}
+	case server.Takeover:
+		return &websocket.Compression{WindowBits: 12, PeerWindowBits: 12}
+	default:
+		return nil
+	}
 }
 
-// blocking reads in one goroutine a connection, which net/http has let go.
-func blocking(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
-	var group server.Group[*websocket.Conn]
-	serve := func(c *websocket.Conn, _ *http.Request) {
-		each(c, func(typ websocket.MessageType, p []byte) error { return c.Write(context.Background(), typ, p) })
-	}
-	if broadcast {
-		serve = func(c *websocket.Conn, _ *http.Request) {
-			group.Add(c)
-			defer group.Remove(c)
-			each(c, func(typ websocket.MessageType, p []byte) error { return toAll(&group, typ, p) })
-		}
-	}
-	return http.Serve(l, websocket.Handler{Options: options, Serve: serve})
+// A service echoes or broadcasts.
+type service struct {
+	broadcast bool
+	group     server.Group[*websocket.Conn]
 }
 
-// toAll sends a message to every connection of the group.
-func toAll(group *server.Group[*websocket.Conn], typ websocket.MessageType, p []byte) error {
-	m, err := websocket.Prepare(typ, p)
-	if err != nil {
-		return err
-	}
-	group.Each(func(to *websocket.Conn) {
-		_ = to.SendPrepared(m) // the end of a connection is seen by who reads from it
-	})
-	return nil
-}
-
-// each reads messages into memory that is used again.
-func each(c *websocket.Conn, visit func(typ websocket.MessageType, p []byte) error) {
+// block reads messages into memory that is used again.
+func (s *service) block(c *websocket.Conn, _ *http.Request) {
+	s.join(c)
+	defer s.leave(c)
 	var buf []byte
 	for {
 		typ, p, err := c.ReadAppend(context.Background(), buf[:0])
-		if err != nil || visit(typ, p) != nil {
+		if err != nil || s.received(c, typ, p) != nil {
 			return
 		}
 		buf = p
 	}
 }
 
-// event has loops call a handler, on connections that are taken from the listener.
-func event(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
-	open := opener(broadcast)
-	return server.Each(l, func(stream net.Conn) {
-		if c, _, err := websocket.Upgrade(context.Background(), stream, options); err == nil {
-			open(c)
-		}
-	})
+func (s *service) handle(c *websocket.Conn, _ *http.Request) {
+	s.join(c)
+	c.Handle(s)
 }
 
-// eventHTTP is event on connections that net/http has accepted.
-func eventHTTP(l net.Listener, options *websocket.AcceptOptions, broadcast bool) error {
-	open := opener(broadcast)
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, err := websocket.Accept(w, r, options); err == nil {
-			open(c)
-		}
-	}))
+// Message is called with each message of a connection that is handled.
+func (s *service) Message(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+	_ = s.received(c, typ, p) // Closed is called if the connection breaks
 }
 
-// opener returns what hands a connection over to its handler.
-func opener(broadcast bool) func(c *websocket.Conn) {
-	if !broadcast {
-		return func(c *websocket.Conn) { c.Handle(echo{}) }
+// Closed is called when such a connection has ended.
+func (s *service) Closed(c *websocket.Conn, _ error) { s.leave(c) }
+
+func (s *service) received(c *websocket.Conn, typ websocket.MessageType, p []byte) error {
+	if !s.broadcast {
+		return c.Write(context.Background(), typ, p)
 	}
-	all := &everyone{}
-	return func(c *websocket.Conn) {
-		all.group.Add(c)
-		c.Handle(all)
+	m, err := websocket.Prepare(typ, p)
+	if err != nil {
+		return err
+	}
+	s.group.Each(func(to *websocket.Conn) { _ = to.SendPrepared(m) }) // a broken connection's reader sees it too
+	return nil
+}
+
+func (s *service) join(c *websocket.Conn) {
+	if s.broadcast {
+		s.group.Add(c)
 	}
 }
 
-// echo sends every message back.
-type echo struct{}
-
-func (echo) Message(c *websocket.Conn, typ websocket.MessageType, p []byte) {
-	_ = c.Write(context.Background(), typ, p) // Closed tells
+func (s *service) leave(c *websocket.Conn) {
+	if s.broadcast {
+		s.group.Remove(c)
+	}
 }
-
-func (echo) Closed(*websocket.Conn, error) {}
-
-// everyone sends every message to all connections.
-type everyone struct {
-	group server.Group[*websocket.Conn]
-}
-
-func (e *everyone) Message(_ *websocket.Conn, typ websocket.MessageType, p []byte) {
-	_ = toAll(&e.group, typ, p)
-}
-
-func (e *everyone) Closed(c *websocket.Conn, _ error) { e.group.Remove(c) }
