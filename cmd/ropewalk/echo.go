@@ -23,6 +23,7 @@ type echoServer struct {
 	origins      []string
 	subprotocols []string
 	compress     bool
+	events       bool
 	maxMessage   int64
 	cert, key    string
 }
@@ -42,6 +43,7 @@ func newEcho(t terminal) *cobra.Command {
 	f.StringSliceVar(&e.origins, "origin", nil, "origin `pattern` that is allowed besides the server's own, such as https://*.example.com; * allows all")
 	f.StringSliceVar(&e.subprotocols, "subprotocol", nil, "`subprotocol` to agree to")
 	f.BoolVar(&e.compress, "compress", false, "agree to permessage-deflate")
+	f.BoolVar(&e.events, "events", false, "use event mode: no goroutine for a connection that is idle")
 	f.Int64Var(&e.maxMessage, "max-message", 16<<20, "largest message in `bytes`; negative: no limit")
 	f.StringVar(&e.cert, "tls-cert", "", "`file` with the certificate chain in PEM")
 	f.StringVar(&e.key, "tls-key", "", "`file` with the private key in PEM")
@@ -61,12 +63,11 @@ func (e *echoServer) run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
-	var handlers sync.WaitGroup
+	var conns sync.WaitGroup
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handlers.Add(1)
-			defer handlers.Done()
-			e.serve(ctx, w, r)
+			conns.Add(1)
+			e.serve(ctx, w, r, conns.Done)
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
@@ -87,7 +88,7 @@ func (e *echoServer) run(ctx context.Context, t terminal) error {
 	if !errors.Is(err, http.ErrServerClosed) {
 		return &exitError{exitFailed, err}
 	}
-	handlers.Wait()
+	conns.Wait()
 	return nil
 }
 
@@ -106,14 +107,27 @@ func (e *echoServer) pair() (tls.Certificate, error) {
 	return pair, nil
 }
 
-func (e *echoServer) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+// serve takes one connection. It calls done when that has ended, and has it closed
+// when ctx ends.
+func (e *echoServer) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, done func()) {
 	c, err := websocket.Accept(w, r, e.options())
 	if err != nil {
-		return // the peer was told
+		done() // the peer was told
+		return
 	}
-	defer c.CloseNow()
 	leave := context.AfterFunc(ctx, func() { _ = c.Close(websocket.CloseGoingAway, "server is shutting down") })
+	if e.events {
+		c.Handle(&echoEvents{leave: leave, done: done})
+		return
+	}
+	defer done()
+	defer c.CloseNow()
 	defer leave()
+	echo(c)
+}
+
+// echo sends every message back until the connection ends.
+func echo(c *websocket.Conn) {
 	var buf []byte
 	for {
 		typ, p, err := c.ReadAppend(context.Background(), buf[:0])

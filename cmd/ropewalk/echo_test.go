@@ -38,8 +38,20 @@ func startEcho(t *testing.T, args ...string) string {
 	return strings.TrimSpace(strings.TrimPrefix(line, "echo on "))
 }
 
+// echoModes are the flags of each way to echo.
+var echoModes = map[string][]string{"blocking": nil, "events": {"--events"}}
+
 func TestEcho(t *testing.T) {
-	url := startEcho(t, "--compress", "--subprotocol", "a,b", "--max-message", "1000")
+	for mode, flags := range echoModes {
+		t.Run(mode, func(t *testing.T) {
+			checkEcho(t, startEcho(t, append(flags, "--compress", "--subprotocol", "a,b", "--max-message", "1000")...))
+		})
+	}
+}
+
+// checkEcho wants messages of up to 1000 bytes back.
+func checkEcho(t *testing.T, url string) {
+	t.Helper()
 	c, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{
 		Subprotocols: []string{"b"},
 		Compression:  &websocket.Compression{},
@@ -101,29 +113,61 @@ func TestEchoOrigin(t *testing.T) {
 	}
 }
 
-// On the end of its context, as on SIGTERM, the server says that it is going away.
+// On the end of its context, as on SIGTERM, the server says that it is going away to
+// each client, and waits for the answers.
 func TestEchoShutdown(t *testing.T) {
+	for mode, flags := range echoModes {
+		t.Run(mode, func(t *testing.T) { checkShutdown(t, flags) })
+	}
+}
+
+func checkShutdown(t *testing.T, flags []string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	r, w := io.Pipe()
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"echo", "--addr", "127.0.0.1:0"}, terminal{strings.NewReader(""), w, io.Discard})
+		code <- run(ctx, append([]string{"echo", "--addr", "127.0.0.1:0"}, flags...), terminal{strings.NewReader(""), w, io.Discard})
 	}()
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := websocket.Dial(t.Context(), strings.TrimSpace(strings.TrimPrefix(line, "echo on ")), nil)
-	if err != nil {
-		t.Fatal(err)
+	var clients []*websocket.Conn
+	for range 3 {
+		c, _, err := websocket.Dial(t.Context(), strings.TrimSpace(strings.TrimPrefix(line, "echo on ")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		wantEcho(t, c, "before the end") // what is not accepted yet is cut off
+		clients = append(clients, c)
 	}
-	defer c.CloseNow()
 	cancel()
-	_, _, err = c.Read(t.Context())
-	if got := closeCode(err); got != websocket.CloseGoingAway {
-		t.Errorf("Read() = %v, want %v", err, websocket.CloseGoingAway)
+	for i, c := range clients {
+		select {
+		case got := <-code:
+			t.Fatalf("exit = %d before client %d of %d has answered", got, i+1, len(clients))
+		default:
+		}
+		_, _, err = c.Read(t.Context())
+		if got := closeCode(err); got != websocket.CloseGoingAway {
+			t.Errorf("Read() = %v, want %v", err, websocket.CloseGoingAway)
+		}
 	}
 	if got := <-code; got != exitOK {
 		t.Errorf("exit = %d, want %d", got, exitOK)
+	}
+}
+
+// wantEcho sends a text and wants it back.
+func wantEcho(t *testing.T, c *websocket.Conn, text string) {
+	t.Helper()
+	if err := c.Write(t.Context(), websocket.Text, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := c.Read(t.Context()); err != nil || string(got) != text {
+		t.Fatalf("Read() = %q, %v, want %q", got, err, text)
 	}
 }
