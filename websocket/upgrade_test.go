@@ -50,7 +50,7 @@ func TestUpgradeRequest(t *testing.T) {
 	}
 	defer u.conn.CloseNow()
 	r := u.r
-	if r.Method != "GET" || r.URL.Path != "/echo" || r.URL.Query().Get("x") != "1" || r.Proto != "HTTP/1.1" || r.TLS != nil ||
+	if r.Method != http.MethodGet || r.URL.Path != "/echo" || r.URL.Query().Get("x") != "1" || r.Proto != "HTTP/1.1" || r.TLS != nil ||
 		r.Host != "example.com" || r.RequestURI != "/echo?x=1" || r.RemoteAddr != server.RemoteAddr().String() {
 		t.Errorf("request = %+v", r)
 	}
@@ -219,7 +219,7 @@ func FuzzUpgrade(f *testing.F) {
 		var e *websocket.HandshakeError
 		switch {
 		case err == nil:
-			if answer != nil || resp.Header.Get("Connection") != "Upgrade" || r.Method != "GET" {
+			if answer != nil || resp.Header.Get("Connection") != "Upgrade" || r.Method != http.MethodGet {
 				t.Errorf("answer to %q = %v, %v, want 101", b, resp, answer)
 			}
 		case errors.As(err, &e):

@@ -198,7 +198,7 @@ func TestUpgradeHookTimeout(t *testing.T) {
 // Clients that leave before the request is whole get no answer.
 func TestUpgradeCutShort(t *testing.T) {
 	request := upgradeRequest()
-	for cut := range len(request) {
+	for cut := range request {
 		server, client := wstest.Streams()
 		client.Write(request[:cut])
 		client.CloseWrite()

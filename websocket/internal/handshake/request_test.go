@@ -17,7 +17,7 @@ func TestParseRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Method != "GET" || r.URL.Path != "/chat" || r.URL.RawQuery != "room=1" || r.RequestURI != "/chat?room=1" ||
+	if r.Method != http.MethodGet || r.URL.Path != "/chat" || r.URL.RawQuery != "room=1" || r.RequestURI != "/chat?room=1" ||
 		r.Proto != "HTTP/1.1" || r.Host != "chat.example.com" || r.ContentLength != 0 || r.Body != http.NoBody {
 		t.Errorf("ParseRequest() = %+v", r)
 	}
