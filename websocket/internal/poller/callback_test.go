@@ -15,11 +15,12 @@ func TestSchedule(t *testing.T) {
 	const goroutines, rounds = 8, 500
 	var scheduled, flushed atomic.Int64
 	all := make(chan struct{})
+	done := sync.OnceFunc(func() { close(all) })
 	p := &probe{}
 	p.onFlush = func(*Worker) {
 		flushed.Store(scheduled.Load())
 		if flushed.Load() == goroutines*rounds {
-			close(all)
+			done()
 		}
 	}
 	p.watch(t)

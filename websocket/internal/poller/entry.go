@@ -62,10 +62,9 @@ func (e *Entry) CloseWrite() {
 	}
 }
 
-// Close has no callback begin any more. The descriptor is closed at once, or when
-// the calls of Read and Write under way have returned. Close does not wait for
-// callbacks under way, and may be called inside one. Calls after the first do
-// nothing.
+// Close has the loop begin no callback any more. The descriptor is closed at once,
+// or when the calls of Read and Write under way have returned. Close does not wait
+// for callbacks, may be called inside one, and does nothing but the first time.
 func (e *Entry) Close() {
 	if e.loop == nil || e.state.Or(closed)&closed != 0 {
 		return

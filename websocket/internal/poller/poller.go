@@ -24,8 +24,9 @@ const (
 	Hangup                      // the peer has sent its end, or the connection is gone; Readable is set too
 )
 
-// A Target is called by the loop of the entry it was registered with. No callback
-// begins once Close has returned; one that has begun may still be running then.
+// A Target is called by the loop of the entry it was registered with. The loop
+// begins no callback once Close has returned; one that it has begun may still be
+// running then, or just about to enter the target.
 //
 // A callback is late if it takes more than some ten milliseconds, or has called
 // [Worker.Block]: the loop goes on without it.
