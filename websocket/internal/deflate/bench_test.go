@@ -96,34 +96,45 @@ func compressed(size, bits int, takeover bool) (payloads [][]byte, mean int) {
 	return payloads, mean / len(payloads)
 }
 
-// BenchmarkLibraries inflates the messages without takeover with the libraries
-// that could have been used, in the way they ask for.
-func BenchmarkLibraries(b *testing.B) {
+// BenchmarkInflaters inflates messages without takeover, and has the libraries
+// that could have been used do so in the way they ask for.
+func BenchmarkInflaters(b *testing.B) {
 	end := append(bytes.Clone(tail), 0x01, 0x00, 0x00, 0xff, 0xff)
-	for name, r := range map[string]io.ReadCloser{
-		"klauspost": klauspost.NewReader(bytes.NewReader(nil)),
-		"standard":  flate.NewReader(bytes.NewReader(nil)),
-	} {
-		for _, size := range []int{100, 1000, 16000} {
-			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
-				payloads, mean := compressed(size, 15, false)
-				dst := make([]byte, 2*mean)
+	for _, kind := range kinds {
+		for _, size := range []int{110, 1 << 10, 16 << 10, 1 << 20} {
+			var payloads [][]byte
+			for _, p := range samples(kind.make, size) {
+				payloads = append(payloads, Compress(nil, p, 15))
+			}
+			name := fmt.Sprintf("%s/%d", kind.name, size)
+			d := NewDecompressor(15, false)
+			dst := make([]byte, 0, 2*size)
+			compare(b, name+"/own", payloads, func(p []byte) int {
+				got, err := d.Append(dst, p, -1, -1)
+				if err != nil {
+					b.Fatal(err)
+				}
+				return len(got)
+			})
+			for library, r := range map[string]io.ReadCloser{
+				"klauspost": klauspost.NewReader(bytes.NewReader(nil)),
+				"standard":  flate.NewReader(bytes.NewReader(nil)),
+			} {
 				var in bytes.Reader
 				var joined []byte
-				i := 0
-				b.SetBytes(int64(mean))
-				for b.Loop() {
-					joined = append(append(joined[:0], payloads[i%len(payloads)]...), end...)
+				compare(b, name+"/"+library, payloads, func(p []byte) int {
+					joined = append(append(joined[:0], p...), end...)
 					in.Reset(joined)
 					if err := r.(flate.Resetter).Reset(&in, nil); err != nil {
 						b.Fatal(err)
 					}
-					if _, err := io.ReadFull(r, dst); err != io.ErrUnexpectedEOF {
+					n, err := io.ReadFull(r, dst[:cap(dst)])
+					if err != io.ErrUnexpectedEOF {
 						b.Fatal(err)
 					}
-					i++
-				}
-			})
+					return n
+				})
+			}
 		}
 	}
 }
