@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -97,7 +98,7 @@ func (s *connectStream) Write(p []byte) (int, error) {
 	send := &connectSend{done: make(chan struct{})}
 	s.inFlight = send
 	s.mu.Unlock()
-	go s.send(send, p)
+	go s.send(send, bytes.Clone(p)) // it may still be at it when Write has returned
 	select {
 	case <-send.done:
 	case <-s.closed:
