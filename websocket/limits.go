@@ -13,7 +13,7 @@ const (
 	defaultControlRate        = 1000
 	defaultMessageTime        = 5 * time.Minute
 	defaultDecompressionRatio = 100
-	defaultThreshold          = 128
+	defaultThreshold          = 64
 )
 
 func orDefault[T int | int64 | time.Duration](v, def T) T {

@@ -83,7 +83,8 @@ type KeepAlive struct {
 // messages, see [Conn.WriteUncompressed].
 type Compression struct {
 	// Threshold is the size in bytes from which a message is compressed.
-	// Zero means 128; a negative value means that every message is.
+	// Zero means 64; a negative value means that every message is. Where compression
+	// does not make a message shorter, it is sent as it is.
 	Threshold int
 
 	// NoContextTakeover compresses each sent message on its own, which saves

@@ -335,9 +335,9 @@ func TestCompressionChoice(t *testing.T) {
 		uncompressed    bool
 		want            uint8
 	}{
-		{threshold: 0, size: 127, want: 0},
-		{threshold: 0, size: 128, want: frame.RSV1},
-		{threshold: 0, size: 128, uncompressed: true, want: 0},
+		{threshold: 0, size: 63, want: 0},
+		{threshold: 0, size: 64, want: frame.RSV1},
+		{threshold: 0, size: 64, uncompressed: true, want: 0},
 		{threshold: 50, size: 49, want: 0},
 		{threshold: 50, size: 50, want: frame.RSV1},
 		{threshold: -1, size: 0, want: 0},

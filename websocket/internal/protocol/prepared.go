@@ -42,10 +42,10 @@ func (m *Prepared) deflated(bits int) []byte {
 		return *b
 	}
 	// Two that want it first at once both make it.
-	s := NewSender(nil, deflate.NewCompressor(bits, false), bits, 0)
-	b, _ := s.AppendMessage(nil, m.typ, m.payload, true) // m is valid, and s new
-	if b[0]&frame.RSV1 == 0 {
-		b = nil
+	var b []byte
+	if p := deflate.Compress(nil, m.payload, bits); len(p) < len(m.payload) {
+		h := frame.Header{Fin: true, RSV: frame.RSV1, Opcode: m.typ, Length: uint64(len(p))}
+		b = append(frame.AppendHeader(make([]byte, 0, frame.MaxHeader+len(p)), h), p...)
 	}
 	variant.Store(&b)
 	return b
