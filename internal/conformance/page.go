@@ -24,7 +24,7 @@ var rfcs = []rfc{
 	{"6455", "RFC 6455: the WebSocket protocol", true},
 	{"7692", "RFC 7692: permessage-deflate", true},
 	{"8441", "RFC 8441: WebSocket over HTTP/2", false},
-	{"9220", "RFC 9220: WebSocket over HTTP/3", false},
+	{"9220", "RFC 9220: WebSocket over HTTP/3", true},
 }
 
 // Pages generates the reference pages from the claims.

@@ -213,6 +213,26 @@ func TestHandler(t *testing.T) {
 	raw.get(t)
 }
 
+// websocket.Handler serves all versions; behind wsh3.Handler, HTTP/3 too.
+func TestSharedHandler(t *testing.T) {
+	checkLeaks(t)
+	s := serve(t, wsh3.Handler(websocket.Handler{Serve: func(c *websocket.Conn, r *http.Request) {
+		typ, p, err := c.Read(r.Context())
+		if err == nil {
+			err = c.Write(r.Context(), typ, p)
+		}
+		if err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}}))
+	c := dial(t, s.url(), nil)
+	wantEcho(t, c, websocket.Text, []byte("hello"))
+	_, _, err := c.Read(waiting(t))
+	if e := closeError(t, err); e.Code != websocket.CloseNormal || !e.Remote {
+		t.Errorf("when Serve has returned, Read = %v, want 1000", err)
+	}
+}
+
 // A wrapper is what middleware puts around a ResponseWriter.
 type wrapper struct{ http.ResponseWriter }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
@@ -133,32 +132,3 @@ func (d *dataReader) headSize() int {
 // varintSize returns the size of the integer that begins with b (RFC 9000,
 // section 16).
 func varintSize(b byte) int { return 1 << (b >> 6) }
-
-// A dataWriter puts each Write into one DATA frame, and header and payload into one
-// write, so that they leave in one packet.
-type dataWriter struct{ dst io.Writer }
-
-// A start is where the header of a frame meets the start of its payload.
-type start [1 + maxVarint + 4<<10]byte
-
-var starts = sync.Pool{New: func() any { return new(start) }}
-
-// Write returns how many bytes of p were taken. After an error the frame may be
-// unfinished, and nothing can follow it.
-func (d *dataWriter) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	buf := starts.Get().(*start)
-	defer starts.Put(buf)
-	b := quicvarint.Append(append(buf[:0], frameData), uint64(len(p)))
-	head := len(b)
-	size := min(len(p), len(buf)-head)
-	n, err := d.dst.Write(append(b, p[:size]...))
-	taken := max(0, n-head)
-	if err != nil || size == len(p) {
-		return taken, err
-	}
-	n, err = d.dst.Write(p[size:])
-	return taken + n, err
-}

@@ -158,7 +158,7 @@ func newServerStream(str *http3.Stream, local, remote net.Addr) *serverStream {
 		stream: stream{
 			halves:   str,
 			in:       &dataReader{src: raw},
-			out:      &dataWriter{dst: raw},
+			out:      str,
 			local:    local,
 			remote:   remote,
 			released: func() {},
