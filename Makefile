@@ -24,8 +24,11 @@ fuzz: ## only the fuzz targets, FUZZTIME (20s) each
 interop: ## only the tests against browsers, other libraries and proxies
 	go run ./scripts/test interop
 
-autobahn: ## the public conformance suite in both roles; needs Python 2.7, takes 10 minutes
+autobahn: ## the public conformance suite in both roles and in each mode of the server; needs Python 2.7, takes 40 minutes
 	interop/autobahn/run
+	interop/autobahn/run --mode events
+	interop/autobahn/run --mode http2
+	interop/autobahn/run --mode http3
 
 bench: ## this library beside its peers
 	go run ./bench/cmd/bench

@@ -21,11 +21,11 @@ func runCases(ctx context.Context, url string) error {
 		return err
 	}
 	for i := 1; i <= n; i++ {
-		if err := echo(ctx, fmt.Sprintf("%s/runCase?case=%d&agent=%s", url, i, agent)); err != nil {
+		if err := dialEcho(ctx, fmt.Sprintf("%s/runCase?case=%d&agent=%s", url, i, agent)); err != nil {
 			return fmt.Errorf("case %d of %d: %w", i, n, err)
 		}
 	}
-	return echo(ctx, url+"/updateReports?agent="+agent)
+	return dialEcho(ctx, url+"/updateReports?agent="+agent)
 }
 
 func caseCount(ctx context.Context, url string) (int, error) {
@@ -41,9 +41,9 @@ func caseCount(ctx context.Context, url string) (int, error) {
 	return strconv.Atoi(string(p))
 }
 
-// echo sends every message back until the connection ends. How it ends is for
+// dialEcho sends every message back until the connection ends. How it ends is for
 // the suite to judge; an error is returned when it does not begin or not end.
-func echo(ctx context.Context, url string) error {
+func dialEcho(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{
@@ -54,18 +54,23 @@ func echo(ctx context.Context, url string) error {
 		return err
 	}
 	defer c.CloseNow()
+	if err := echo(ctx, c); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// echo sends every message back, and returns the error that ends it.
+func echo(ctx context.Context, c *websocket.Conn) error {
 	var p []byte
 	for {
-		var typ websocket.MessageType
-		if typ, p, err = c.ReadAppend(ctx, p[:0]); err != nil {
-			break
+		typ, got, err := c.ReadAppend(ctx, p[:0])
+		if err != nil {
+			return err
 		}
-		if err = c.Write(ctx, typ, p); err != nil {
-			break
+		if err := c.Write(ctx, typ, got); err != nil {
+			return err
 		}
+		p = got
 	}
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
