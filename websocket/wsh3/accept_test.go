@@ -72,7 +72,7 @@ func TestRefusals(t *testing.T) {
 		if test.answer != "" && resp.Header.Get(test.answer) == "" {
 			t.Errorf("%s: no %s in the answer", test.name, test.answer)
 		}
-		if resp.StatusCode == 200 {
+		if resp.StatusCode == http.StatusOK {
 			str.CancelWrite(cancelled)
 			continue
 		}

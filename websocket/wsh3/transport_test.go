@@ -128,6 +128,26 @@ func TestTransportGoAway(t *testing.T) {
 	}
 }
 
+// A server that shuts down in good order is left by the clients as soon as their
+// WebSockets have ended.
+func TestShutdown(t *testing.T) {
+	checkLeaks(t)
+	s, conns := accepted(t, nil)
+	tr := transport(t)
+	client := dial(t, s.url(), &websocket.DialOptions{Connector: tr})
+	server := receive(t, conns)
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(waiting(t)) }()
+	go server.Close(websocket.CloseGoingAway, "shutdown")
+	_, _, err := client.Read(waiting(t))
+	if e := closeError(t, err); e.Code != websocket.CloseGoingAway || !e.Remote {
+		t.Errorf("Read = %v, want 1001", err)
+	}
+	if err := receive(t, down); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
 // RFC 9114, section 4.1.1: a request that the server has rejected is done again, once.
 func TestTransportRejected(t *testing.T) {
 	checkLeaks(t)
