@@ -27,7 +27,7 @@ type Entry struct {
 	// Guarded by loop.mu.
 	watch    Events // what is watched: Readable, Writable
 	place    int32  // in the heap of timers, from 1; 0 is none
-	deadline int64  // as sinceStart has it
+	deadline int64  // since start; 0 is none
 
 	// Owned by who has set the bit queued, then by the list.
 	next *Entry
@@ -150,7 +150,5 @@ func (e *Entry) SetTimer(at time.Time) {
 	e.loop.setTimer(e, max(1, int64(at.Sub(start))))
 }
 
-// start is what deadlines are counted from.
+// start is what deadlines are counted from, in nanoseconds.
 var start = time.Now()
-
-func sinceStart() int64 { return int64(time.Since(start)) }

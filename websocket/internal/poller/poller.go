@@ -18,6 +18,7 @@ import (
 // Events tell what a socket is ready for.
 type Events uint8
 
+// What a socket is ready for.
 const (
 	Readable Events = 1 << iota // a read does not block: bytes, the end, or an error
 	Writable                    // a write does not block

@@ -26,7 +26,7 @@ type waiter struct {
 
 	// Guarded by loop.mu.
 	waiting bool  // nobody has woken the owner, which waits or is about to
-	until   int64 // the deadline that is set, as sinceStart has it; 0 is none
+	until   int64 // the deadline that is set, since start; 0 is none
 }
 
 const (
