@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,7 +134,7 @@ func faultySession(t *testing.T, params websocket.Params, role websocket.Role, o
 	if err != nil && (!errors.As(err, &closed) || !errors.Is(err, net.ErrClosed)) {
 		t.Errorf("fault at %s byte %d: error = %v, want a CloseError", op, at, err)
 	}
-	if !faulty.hit && err != nil {
+	if !faulty.hit.Load() && err != nil {
 		t.Errorf("without a fault: error = %v, want nil", err)
 	}
 	for _, c := range conns {
@@ -141,13 +142,13 @@ func faultySession(t *testing.T, params websocket.Params, role websocket.Role, o
 			t.Errorf("fault at %s byte %d: the %v has not ended", op, at, c.Role())
 		}
 	}
-	return faulty.hit
+	return faulty.hit.Load()
 }
 
 // A faultWatch notes whether its fault has come.
 type faultWatch struct {
 	wstest.Faulty
-	hit bool
+	hit atomic.Bool
 }
 
 func (f *faultWatch) Read(p []byte) (int, error)  { return f.note(f.Faulty.Read(p)) }
@@ -155,7 +156,7 @@ func (f *faultWatch) Write(p []byte) (int, error) { return f.note(f.Faulty.Write
 
 func (f *faultWatch) note(n int, err error) (int, error) {
 	if errors.Is(err, wstest.ErrFault) {
-		f.hit = true
+		f.hit.Store(true)
 	}
 	return n, err
 }
