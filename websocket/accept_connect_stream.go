@@ -1,7 +1,7 @@
 package websocket
 
 import (
-	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -22,7 +22,7 @@ type connectStream struct {
 	body    io.ReadCloser
 	w       http.ResponseWriter
 	control *http.ResponseController
-	over    <-chan struct{} // closed some time after the stream has ended
+	over    <-chan struct{} // closed when the handler has returned, or the stream has ended
 	local   net.Addr        // nil if unknown
 	remote  net.Addr        // nil if unknown
 
@@ -89,7 +89,18 @@ func (s *connectStream) Read(p []byte) (int, error) {
 
 // Write sends p. When the stream is closed it returns at once, although the
 // HTTP server may be stuck with a client that takes nothing from its connection.
-func (s *connectStream) Write(p []byte) (int, error) {
+func (s *connectStream) Write(p []byte) (n int, err error) {
+	for more := true; more && err == nil; more = len(p) > 0 {
+		piece := p[:min(len(p), maxSmallBuffer)]
+		p = p[len(piece):]
+		var sent int
+		sent, err = s.writePiece(piece)
+		n += sent
+	}
+	return n, err
+}
+
+func (s *connectStream) writePiece(p []byte) (int, error) {
 	s.mu.Lock()
 	if s.finished || isClosed(s.closed) || isClosed(s.over) {
 		s.mu.Unlock()
@@ -98,7 +109,10 @@ func (s *connectStream) Write(p []byte) (int, error) {
 	send := &connectSend{done: make(chan struct{})}
 	s.inFlight = send
 	s.mu.Unlock()
-	go s.send(send, bytes.Clone(p)) // it may still be at it when Write has returned
+	// It may still be at it when Write has returned, and p is the caller's.
+	buf := getBuffer()
+	buf.b = append(buf.b, p...)
+	go s.send(send, buf)
 	select {
 	case <-send.done:
 	case <-s.closed:
@@ -111,16 +125,31 @@ func (s *connectStream) Write(p []byte) (int, error) {
 	return send.n, send.err
 }
 
-func (s *connectStream) send(send *connectSend, p []byte) {
-	send.n, send.err = s.w.Write(p)
-	if send.err == nil {
-		send.err = s.control.Flush()
-	}
+func (s *connectStream) send(send *connectSend, buf *buffer) {
+	send.err = guarded(func() (err error) {
+		if send.n, err = s.w.Write(buf.b); err != nil {
+			return err
+		}
+		return s.control.Flush()
+	})
+	buf.putBack(buf.b)
 	s.mu.Lock()
 	s.inFlight = nil
 	s.mu.Unlock()
 	close(send.done)
 }
+
+// guarded calls the ResponseWriter, which panics when its handler has returned.
+func guarded(call func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errHandlerReturned
+		}
+	}()
+	return call()
+}
+
+var errHandlerReturned = errors.New("the handler of the request has returned before the end of the connection")
 
 // CloseWrite says that the stream ends in good order when the handler returns,
 // whatever the peer still sends. net/http cannot end one direction alone, and does
@@ -135,23 +164,22 @@ func (s *connectStream) CloseWrite() error {
 
 // sendGrace is how long Close waits for a Write under way to let go of the
 // ResponseWriter. The reset of the stream ends it in no time, unless the client
-// takes nothing at all from its connection. Then nothing but the end of
-// that helps, and the handler's return waits for it as well.
+// takes nothing at all from its connection. Then nothing but the end of that helps,
+// which awaitRelease waits for.
 const sendGrace = 100 * time.Millisecond
 
 // Close ends the stream: in good order after CloseWrite or when the peer has ended
-// it, and else with a reset. The ResponseWriter is not used any more then.
+// it, and else with a reset.
 func (s *connectStream) Close() error {
 	s.closing.Do(func() {
 		s.mu.Lock()
-		close(s.closed)
 		send, reading := s.inFlight, s.reading
-		ended := s.finished || s.readErr != nil
-		s.mu.Unlock()
-		if (!ended || send != nil) && !isClosed(s.over) {
-			// The one way to send RST_STREAM: the deadline of the answer's body.
-			_ = s.control.SetWriteDeadline(past)
+		if ended := s.finished || s.readErr != nil; !ended || send != nil {
+			s.reset()
 		}
+		// Now the calls under way return, and with them perhaps the handler.
+		close(s.closed)
+		s.mu.Unlock()
 		if reading {
 			_ = s.body.Close() // ends the Read
 		}
@@ -165,4 +193,23 @@ func (s *connectStream) Close() error {
 		}
 	})
 	return nil
+}
+
+// reset sends RST_STREAM, if the handler has not returned. A deadline of the answer
+// in the past is the one way to do so.
+func (s *connectStream) reset() {
+	if !isClosed(s.over) {
+		_ = guarded(func() error { return s.control.SetWriteDeadline(past) })
+	}
+}
+
+// awaitRelease waits until the ResponseWriter is not in use any more. The stream has
+// been closed.
+func (s *connectStream) awaitRelease() {
+	s.mu.Lock()
+	send := s.inFlight
+	s.mu.Unlock()
+	if send != nil {
+		<-send.done
+	}
 }

@@ -53,6 +53,9 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.serve(c, kept)
 	<-c.wait(&c.ended)
+	if s, ok := c.transport.Load().stream.(*connectStream); ok {
+		s.awaitRelease()
+	}
 }
 
 // serve calls Serve and ends the connection as its outcome asks for.

@@ -149,6 +149,16 @@ func (c *conn) reserve() room {
 	return taken
 }
 
+// failure is why the connection has ended, or nil.
+func (c *conn) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return nil
+	}
+	return fmt.Errorf("wsh2: connection failed: %w", c.err)
+}
+
 func (c *conn) maxStreams() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

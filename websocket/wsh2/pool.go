@@ -40,7 +40,7 @@ func noExtendedConnect(why string) error {
 func (t *Transport) reserve(ctx context.Context, to target) (*conn, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for {
+	for lost := 0; ; {
 		if err := t.usable(ctx, to); err != nil {
 			return nil, err
 		}
@@ -64,8 +64,20 @@ func (t *Transport) reserve(ctx context.Context, to target) (*conn, error) {
 			}
 			return nil, err
 		}
-		if d.conn.maxStreams() == 0 {
-			return nil, errNoRoom
+		switch d.conn.reserve() {
+		case taken:
+			return d.conn, nil
+		case full: // others were faster
+			if d.conn.maxStreams() == 0 {
+				return nil, errNoRoom
+			}
+		case gone:
+			if err := d.conn.failure(); err != nil {
+				return nil, err
+			}
+			if lost++; lost == maxAttempts {
+				return nil, errNotProcessed
+			}
 		}
 	}
 }
