@@ -246,8 +246,9 @@ func exchange(str *http3.RequestStream, r *http.Request) (*http.Response, error)
 	return nil, errors.New("read answer: too many interim answers")
 }
 
-// reset gives str up.
+// reset gives str up. It ends writing first: a read that ends has quic-go reset the
+// rest with a code of its own.
 func reset(str *http3.RequestStream) {
-	str.CancelRead(cancelled)
 	str.CancelWrite(cancelled)
+	str.CancelRead(cancelled)
 }
