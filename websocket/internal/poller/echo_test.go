@@ -57,13 +57,13 @@ func (e *echo) Stalled()        {}
 // Many connections at once get back what they send, also when they do not read
 // before they have sent more than the sockets hold.
 func TestEcho(t *testing.T) {
-	const size = 4 << 20
+	const size = 2 << 20
 	sent := make([]byte, size)
 	for i := range sent {
 		sent[i] = byte(i * 7 >> 3)
 	}
 	var all sync.WaitGroup
-	for i := range 64 {
+	for i := range 32 {
 		client, server := pair(t)
 		e := new(echo)
 		register(t, &e.Entry, server, e)

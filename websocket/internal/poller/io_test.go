@@ -4,6 +4,7 @@ package poller
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -221,4 +222,39 @@ func TestRegisterErrors(t *testing.T) {
 	if left := leftGoroutines(); len(left) > 0 {
 		t.Errorf("%d goroutines are left", len(left))
 	}
+}
+
+// Without a descriptor left for a loop, Register says so and the next one works.
+func TestRegisterWithoutDescriptors(t *testing.T) {
+	client, server := pair(t)
+	defer client.Close()
+	fd, err := Detach(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := leftGoroutines(); len(left) > 0 {
+		t.Fatalf("%d goroutines are left", len(left))
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	low := limit
+	low.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	p := &probe{t: t}
+	err = p.Register(fd, p)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EMFILE) || !isOpen(fd) {
+		t.Fatalf("Register = %v, want EMFILE and the descriptor open", err)
+	}
+	p = &probe{t: t}
+	if err := p.Register(fd, p); err != nil {
+		t.Errorf("Register = %v", err)
+	}
+	p.Close()
 }
