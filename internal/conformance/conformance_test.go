@@ -30,7 +30,7 @@ func TestPagesAreUpToDate(t *testing.T) {
 	}
 }
 
-// Every row of the RFCs that are built is checked or decided.
+// Every row of the RFCs is checked or decided.
 func TestNoGaps(t *testing.T) {
 	for _, gap := range Gaps(projectClaims(t)) {
 		t.Error(gap)
@@ -45,10 +45,8 @@ func TestGaps(t *testing.T) {
 			t.Errorf("Gaps() has no %q", want)
 		}
 	}
-	for _, no := range []string{"6455-1 (", "8441-1 ("} {
-		if strings.Contains(gaps, no) {
-			t.Errorf("Gaps() has %q", no)
-		}
+	if no := "6455-1 ("; strings.Contains(gaps, no) {
+		t.Errorf("Gaps() has %q", no)
 	}
 }
 
