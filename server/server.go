@@ -29,6 +29,10 @@ const (
 	writeTime  = 10 * time.Second
 	idleTime   = 60 * time.Second
 	maxHeader  = 16 << 10
+
+	// pingTime is how long an HTTP/2 connection may be silent before it is asked for a
+	// sign of life, and how long that may take.
+	pingTime = 15 * time.Second
 )
 
 // A Server serves clients until it is told to stop.
@@ -73,9 +77,21 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 		WriteTimeout:      writeTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		Protocols:         protocols(),
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingTime, PingTimeout: pingTime, WriteByteTimeout: writeTime},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	return s, nil
+}
+
+// protocols are HTTP/1.1, and HTTP/2 with prior knowledge: a proxy that ends TLS can
+// carry all its clients on a few connections. WebSocket is part of that in programs
+// that import package xconnect.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // A route is a pattern of http.ServeMux with what stands behind it.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-15847954/ropewalk/server"
+	_ "github.com/seed-15847954/ropewalk/websocket/xconnect" // WebSocket over HTTP/2
 )
 
 func newServe(t terminal) *cobra.Command {
