@@ -349,8 +349,11 @@ func (p *polled) Timer(now time.Time) {
 func (p *polled) judge(now time.Time) {
 	c := p.c
 	interval, timeout := c.keepAliveInterval(), orDefault(c.cfg.keepalive.Timeout, 30*time.Second)
-	heard := p.heard.Load()
 	at := int64(now.Sub(epoch))
+	if p.delivering.Load() {
+		p.heard.Store(at) // while a handler takes its time nothing is read: silence proves nothing
+	}
+	heard := p.heard.Load()
 	silence := time.Duration(at - heard)
 	switch {
 	case silence < interval:

@@ -479,3 +479,27 @@ func TestHandleAfterRead(t *testing.T) {
 		}
 	}
 }
+
+// A handler that takes longer than the keepalive's patience does not cost the
+// connection.
+func TestHandleKeepAliveLate(t *testing.T) {
+	a, b := tcpPair(t)
+	params := websocket.Params{KeepAlive: websocket.KeepAlive{Interval: 10 * time.Millisecond, Timeout: 10 * time.Millisecond}}
+	client, server := websocket.NewConn(a, websocket.Client, quiet()), websocket.NewConn(b, websocket.Server, params)
+	reading := async(readErr(client))
+	late := time.After(200 * time.Millisecond)
+	done := make(chan struct{})
+	e := handling(func(*websocket.Conn, websocket.MessageType, []byte) {
+		<-late
+		close(done)
+	})
+	server.Handle(e)
+	mustWrite(t, client, websocket.Text, []byte("take your time"))
+	<-done
+	if _, err := server.Ping(soon(t)); err != nil {
+		t.Errorf("Ping after a late handler = %v, want the connection alive", err)
+	}
+	client.CloseNow()
+	<-reading
+	e.closedWith(t, websocket.CloseAbnormal)
+}
