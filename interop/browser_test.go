@@ -5,6 +5,7 @@ package interop
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,9 +43,25 @@ func forEachBrowser(t *testing.T, test func(t *testing.T, b *browser)) {
 
 func launch(t *testing.T, driver, program string) *browser {
 	t.Helper()
+	return launchWith(t, driver, program, nil)
+}
+
+// launchInsecure starts one that takes every certificate, and opens WebSockets over
+// HTTP/2.
+func launchInsecure(t *testing.T, driver, program string) *browser {
+	t.Helper()
+	return launchWith(t, driver, program, map[string]any{
+		"insecure": true, "prefs": map[string]any{"network.http.http2.websockets": true},
+	})
+}
+
+func launchWith(t *testing.T, driver, program string, options map[string]any) *browser {
+	t.Helper()
 	b := &browser{t: t, driver: startLines(t, exec.Command(tool(t, "node"), "browser/driver.cjs"))}
 	var got struct{ Version string }
-	b.do("launch", map[string]any{"browser": driver, "path": program, "timeout": stepTimeout.Milliseconds()}, &got)
+	with := map[string]any{"browser": driver, "path": program, "timeout": stepTimeout.Milliseconds()}
+	maps.Copy(with, options)
+	b.do("launch", with, &got)
 	t.Log(got.Version)
 	return b
 }

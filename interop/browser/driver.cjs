@@ -21,12 +21,14 @@ let browser;
 const pages = [];
 
 const commands = {
-  async launch({ browser: name, path, timeout }) {
+  async launch({ browser: name, path, timeout, insecure = false, prefs = {} }) {
     browser = await puppeteer.launch({
       browser: name,
       executablePath: path,
       headless: true,
       timeout,
+      acceptInsecureCerts: insecure,
+      extraPrefsFirefox: prefs,
       args: name === "chrome" ? chromiumFlags : [],
     });
     return { version: await browser.version() };
