@@ -46,7 +46,7 @@ func echo(s Scale, size, connections, inFlight int) Row {
 	d := s.duration(row)
 	row.measure = func(srv *process.Server, p peer.Peer) (Sample, error) {
 		_, sample, err := measureEcho(srv, load.Echo{
-			Target:      load.Target{Addr: srv.Addr, Raw: p.Raw},
+			Target:      target(srv, p),
 			Stream:      load.Messages(size, p.Raw),
 			Connections: connections,
 			InFlight:    inFlight,
@@ -78,7 +78,7 @@ func measureEcho(s *process.Server, e load.Echo) (load.Result, Sample, error) {
 func sample(r load.Result, cpu meter) Sample {
 	n := float64(r.Messages)
 	return Sample{
-		CPU:    microseconds(cpu.used()) / n,
+		CPU:    microseconds(cpu.used(1)) / n,
 		Rate:   n / r.Time.Seconds(),
 		Median: microseconds(r.Latencies.Quantile(0.5)),
 		P99:    microseconds(r.Latencies.Quantile(0.99)),
@@ -108,7 +108,7 @@ func broadcast(s Scale, connections, inFlight int) Row {
 	row.measure = func(srv *process.Server, p peer.Peer) (Sample, error) {
 		var cpu meter
 		result, err := load.Broadcast{
-			Target:      load.Target{Addr: srv.Addr, Raw: p.Raw},
+			Target:      target(srv, p),
 			Stream:      load.Messages(size, p.Raw),
 			Connections: connections,
 			InFlight:    inFlight,
@@ -127,14 +127,14 @@ func broadcast(s Scale, connections, inFlight int) Row {
 
 func storm(s Scale) Row {
 	return Row{
-		Name:    "connect, opening handshake, close",
-		Metrics: []Metric{CPU},
+		Name:    "connect and opening handshake",
+		Metrics: []Metric{CPU, Closing},
 		Raw:     true,
 		Head:    true,
 		measure: func(srv *process.Server, p peer.Peer) (Sample, error) {
 			var cpu meter
 			err := load.Storm{
-				Target: load.Target{Addr: srv.Addr, Raw: p.Raw},
+				Target: target(srv, p),
 				Count:  s.Storm,
 				Mark: func() error {
 					if err := srv.Settle(); err != nil {
@@ -146,7 +146,8 @@ func storm(s Scale) Row {
 			if err != nil {
 				return nil, err
 			}
-			return Sample{CPU: microseconds(cpu.used()) / float64(s.Storm)}, nil
+			n := float64(s.Storm)
+			return Sample{CPU: microseconds(cpu.used(1)) / n, Closing: microseconds(cpu.used(2)) / n}, nil
 		},
 	}
 }

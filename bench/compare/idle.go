@@ -20,7 +20,7 @@ func idles(s Scale) []Row {
 	}
 	plain.measure = func(srv *process.Server, p peer.Peer) (Sample, error) {
 		return resident(srv, p, s.Many, load.Idle{
-			Target:      load.Target{Addr: srv.Addr, Raw: p.Raw},
+			Target:      target(srv, p),
 			Stream:      load.Messages(headSize, p.Raw),
 			Connections: s.Many,
 			Messages:    1,
@@ -32,7 +32,7 @@ func idles(s Scale) []Row {
 	secure.measure = func(srv *process.Server, p peer.Peer) (Sample, error) {
 		var m memory
 		err := load.Secure{
-			Target:      load.Target{Addr: srv.Addr, Raw: p.Raw},
+			Target:      target(srv, p),
 			Stream:      load.Messages(headSize, p.Raw),
 			Connections: s.Many,
 			Mark:        func() error { return m.mark(srv, p) },

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/bench/load"
 	"github.com/seed-15847954/ropewalk/bench/peer"
 	"github.com/seed-15847954/ropewalk/bench/process"
 	"github.com/seed-15847954/ropewalk/bench/server"
@@ -19,13 +20,14 @@ type Metric string
 
 // The metrics. Processor time is the server's, user and system.
 const (
-	CPU    Metric = "server CPU, µs"
-	Rate   Metric = "messages a second"
-	Median Metric = "latency, median, µs"
-	P99    Metric = "latency, 99th percentile, µs"
-	Used   Metric = "resident bytes a connection, after messages"
-	Opened Metric = "resident bytes a connection, before them"
-	Share  Metric = "what a message is sent in, % of its size"
+	CPU     Metric = "server CPU, µs"
+	Rate    Metric = "messages a second"
+	Median  Metric = "latency, median, µs"
+	P99     Metric = "latency, 99th percentile, µs"
+	Closing Metric = "server CPU with the close, µs"
+	Used    Metric = "resident bytes a connection, after messages"
+	Opened  Metric = "resident bytes a connection, before them"
+	Share   Metric = "what a message is sent in, % of its size"
 )
 
 // A Sample is what one measurement found.
@@ -92,7 +94,8 @@ func (m *meter) mark(s *process.Server) error {
 	return err
 }
 
-func (m meter) used() time.Duration { return m[len(m)-1] - m[0] }
+// used returns what was used from the first mark to the i-th after it.
+func (m meter) used(i int) time.Duration { return m[i] - m[0] }
 
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
@@ -113,4 +116,8 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func target(s *process.Server, p peer.Peer) load.Target {
+	return load.Target{Addr: s.Addr, Raw: p.Raw, Fragments: p.Cuts}
 }

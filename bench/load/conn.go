@@ -29,10 +29,10 @@ type conn struct {
 
 // newConn returns the connection that begins with message first, or with the one
 // before it that a stream can begin with.
-func newConn(fd int, s *Stream, first int) *conn {
+func newConn(fd int, s *Stream, first int, fragments bool) *conn {
 	first %= s.count()
 	first -= first % max(s.cycle, 1)
-	return &conn{fd: fd, stream: s, next: first, in: s.receiver(first)}
+	return &conn{fd: fd, stream: s, next: first, in: s.receiver(first, fragments)}
 }
 
 // flush sends what is owed, as far as the kernel takes it.

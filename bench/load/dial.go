@@ -15,6 +15,7 @@ import (
 type Target struct {
 	Addr       netip.AddrPort
 	Raw        bool   // no opening handshake and no frames
+	Fragments  bool   // a large message comes back in several frames
 	Extensions string // what is offered of permessage-deflate, or nothing
 }
 
@@ -130,7 +131,17 @@ const patience = 20 * time.Second
 
 // opened reads the server's answer to the opening handshake.
 func opened(fd int) (agreed string, err error) {
-	return readAnswer(func(p []byte) (int, error) { return syscall.Read(fd, p) })
+	return readAnswer(func(p []byte) (int, error) { return read(fd, p) })
+}
+
+// read reads from a descriptor that blocks. A signal, of Go's own scheduler, can
+// interrupt it since there is a timeout.
+func read(fd int, p []byte) (n int, err error) {
+	for {
+		if n, err = syscall.Read(fd, p); err != syscall.EINTR {
+			return n, err
+		}
+	}
 }
 
 func readAnswer(read func(p []byte) (int, error)) (agreed string, err error) {

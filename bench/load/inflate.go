@@ -5,7 +5,6 @@ package load
 import (
 	"bytes"
 	"compress/flate"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -173,7 +172,7 @@ func (r *inflater) inflate(message, want []byte) error {
 
 func compare(got, want []byte) error {
 	if !bytes.Equal(got, want) {
-		return errors.New("what came back is not what was sent")
+		return errDifferent
 	}
 	return nil
 }

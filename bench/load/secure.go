@@ -107,7 +107,7 @@ func (d Secure) echo(c *tls.Conn) error {
 		return err
 	}
 	if !bytes.Equal(got, d.Stream.want[:d.Stream.wantAt[1]]) {
-		return errors.New("what came back is not what was sent")
+		return errDifferent
 	}
 	return nil
 }

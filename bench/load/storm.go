@@ -4,38 +4,42 @@ package load
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"syscall"
 )
 
-// A Storm opens connections and closes them at once.
+// A Storm opens connections and then closes them.
 type Storm struct {
 	Target Target
 	Count  int // connections altogether, a multiple of 100
 
-	// Mark is called when the measurement begins, which a tenth of as many
-	// connections precede, and when the server has come to rest after it.
+	// Mark is called when the measurement begins, which a hundred other connections
+	// precede, when the connections are open, and when they have been closed.
 	Mark func() error
 }
 
-// Run opens and closes the connections, a hundred at a time. Each has an opening
-// handshake; a raw one sends the same request and gets that back. There is no
-// closing handshake.
+// Run opens the connections, a hundred at a time, and closes them. Each has an
+// opening handshake; a raw one sends the same request and gets that back. There is
+// no closing handshake.
 func (s Storm) Run() error {
-	if err := s.open(max(s.Count/10/together, 1)); err != nil {
+	fds, err := s.open(together)
+	closeAll(fds)
+	if err != nil {
 		return err
 	}
 	if err := s.Mark(); err != nil {
 		return err
 	}
-	if err := s.open(s.Count / together); err != nil {
+	if fds, err = s.open(s.Count); err == nil {
+		err = s.Mark()
+	}
+	closeAll(fds)
+	if err != nil {
 		return err
 	}
 	return s.Mark()
 }
 
-func (s Storm) open(groups int) error {
+func (s Storm) open(n int) (fds []int, err error) {
 	request := s.Target.request()
 	answer := func(fd int) error {
 		_, err := opened(fd)
@@ -44,21 +48,19 @@ func (s Storm) open(groups int) error {
 	if s.Target.Raw {
 		answer = func(fd int) error { return same(fd, request) }
 	}
-	for i := range groups {
-		fds, err := s.Target.group(i*together, together, request, answer)
-		closeAll(fds)
-		if err != nil {
-			return err
-		}
+	for len(fds) < n && err == nil {
+		var some []int
+		some, err = s.Target.group(len(fds), together, request, answer)
+		fds = append(fds, some...)
 	}
-	return nil
+	return fds, err
 }
 
 // same reads what must be want.
 func same(fd int, want []byte) error {
 	got := make([]byte, len(want))
 	for n := 0; n < len(got); {
-		k, err := syscall.Read(fd, got[n:])
+		k, err := read(fd, got[n:])
 		if err != nil {
 			return err
 		}
@@ -68,7 +70,7 @@ func same(fd int, want []byte) error {
 		n += k
 	}
 	if !bytes.Equal(got, want) {
-		return errors.New("what came back is not what was sent")
+		return errDifferent
 	}
 	return nil
 }

@@ -65,8 +65,12 @@ type receiver interface {
 	receive(p []byte) (messages int, err error)
 }
 
-// receiver returns one for a connection that begins with message first.
-func (s *Stream) receiver(first int) receiver {
+// receiver returns one for a connection that begins with message first, to a
+// server that sends messages in fragments or does not.
+func (s *Stream) receiver(first int, fragments bool) receiver {
+	if fragments && s.inflate == nil {
+		return &joined{stream: s, next: first}
+	}
 	if s.inflate != nil {
 		return s.inflate.receiver(s, first)
 	}

@@ -13,8 +13,9 @@ import (
 )
 
 // Build builds the peers into dir and sets their Path, or Absent where a peer
-// that is not written in Go cannot be built on this machine. flags are for go build.
-func Build(peers []Peer, dir string, flags ...string) error {
+// that is not written in Go cannot be built on this machine. If race, those
+// written in Go have the race detector in them.
+func Build(peers []Peer, dir string, race bool) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
@@ -32,7 +33,10 @@ func Build(peers []Peer, dir string, flags ...string) error {
 			}
 			continue
 		}
-		args := append([]string{"build", "-o", p.Path}, flags...)
+		args := []string{"build", "-o", p.Path}
+		if race && !p.Racy {
+			args = append(args, "-race")
+		}
 		if err := run(source, "go", append(args, ".")...); err != nil {
 			return fmt.Errorf("build %s: %w", p.dir, err)
 		}

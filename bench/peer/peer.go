@@ -21,6 +21,8 @@ type Peer struct {
 	Raw     bool // speaks bytes, not WebSocket
 	Ours    bool
 	Foreign bool             // not written in Go: needs a compiler, and has no garbage to collect
+	Cuts    bool             // sends a large message in several frames
+	Racy    bool             // has data races that its own tests turn the race detector off for
 	TLS     bool             // can speak TLS
 	Deflate []server.Deflate // what it can do with permessage-deflate
 
@@ -74,7 +76,7 @@ func All() []Peer {
 			API: "`Upgrader.Upgrade` in a handler that returns; `ReadLoop`, `Conn.WriteMessage`; `Broadcaster`",
 		},
 		{
-			Name: "nbio", dir: "nbio", Module: "github.com/lesismal/nbio", TLS: true, Deflate: simple,
+			Name: "nbio", dir: "nbio", Module: "github.com/lesismal/nbio", Cuts: true, Racy: true, TLS: true, Deflate: simple,
 			API: "`nbhttp.Engine` and `websocket.Upgrader` with their defaults; `OnMessage`, `Conn.WriteMessage`",
 		},
 		{

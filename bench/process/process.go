@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -33,7 +34,7 @@ type Server struct {
 func Start(processors Processors, path string, args ...string) (*Server, error) {
 	s := &Server{cmd: exec.Command(path, args...), lines: make(chan string, 16), errors: new(tail)}
 	s.cmd.Stderr = s.errors
-	s.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	s.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=0")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var err error
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
@@ -136,15 +137,22 @@ func (s *Server) Stop() error {
 }
 
 // A tail keeps the end of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
 
 func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.b = append(t.b, p...)
 	t.b = t.b[max(0, len(t.b)-4096):]
 	return len(p), nil
 }
 
 func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.b) == 0 {
 		return ""
 	}

@@ -55,7 +55,7 @@ func run(o options) error {
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintln(os.Stderr, "building the servers")
-	if err := peer.Build(peers, dir); err != nil {
+	if err := peer.Build(peers, dir, false); err != nil {
 		return err
 	}
 	cert := filepath.Join(dir, "cert.pem")

@@ -1,0 +1,50 @@
+//go:build linux
+
+package main
+
+import (
+	"testing"
+
+	"github.com/seed-15847954/ropewalk/bench/compare"
+	"github.com/seed-15847954/ropewalk/bench/peer"
+)
+
+func TestChoose(t *testing.T) {
+	for _, tt := range []struct {
+		args        []string
+		rows, peers int
+	}{
+		{nil, len(compare.Rows(compare.Full())), len(peer.All())},
+		{[]string{"-rows", "echo 125 B, 100 conn", "-peers", "gws,ropewalk"}, 2, 4},
+		{[]string{"-quick", "-peers", "TCP"}, 11, 1},
+	} {
+		o, err := parse(tt.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := o.chooseRows(compare.Rows(o.scale))
+		if err != nil || len(rows) != tt.rows {
+			t.Errorf("parse(%q): %d rows, %v, want %d", tt.args, len(rows), err, tt.rows)
+		}
+		peers, err := o.choosePeers(peer.All())
+		if err != nil || len(peers) != tt.peers {
+			t.Errorf("parse(%q): %d peers, %v, want %d", tt.args, len(peers), err, tt.peers)
+		}
+	}
+}
+
+func TestChooseNothing(t *testing.T) {
+	for _, args := range [][]string{{"-rows", "no such row"}, {"-rows", "("}, {"-peers", "nobody"}} {
+		o, err := parse(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = o.chooseRows(compare.Rows(o.scale))
+		if err == nil {
+			_, err = o.choosePeers(peer.All())
+		}
+		if err == nil {
+			t.Errorf("%q: no error", args)
+		}
+	}
+}
