@@ -27,6 +27,7 @@ function queue() {
 function tunnel(stream, isServer) {
   const s = new WebSocket(null, undefined, {});
   s._isServer = isServer;
+  s._closeTimeout = 30_000; // which ws sets where it opens the connection itself
   s.stream = stream;
   s.messages = queue();
   s.pongs = queue();
