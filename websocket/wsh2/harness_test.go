@@ -39,12 +39,18 @@ type server struct {
 func serve(t *testing.T, opts *websocket.AcceptOptions, handle func(*websocket.Conn)) *server {
 	t.Helper()
 	s := newServer(opts, handle)
-	s.Config.Protocols = new(http.Protocols)
-	s.Config.Protocols.SetUnencryptedHTTP2(true)
-	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols = bothProtocols()
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
+}
+
+// bothProtocols are HTTP/1.1 and HTTP/2 without TLS.
+func bothProtocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // serveTLS starts one that speaks HTTP/2 inside TLS.
