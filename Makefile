@@ -13,7 +13,7 @@ test: ## everything that must pass, in under 15 minutes
 	go run ./scripts/test
 
 check: ## lint every module
-	go run $(lint) run ./... ./websocket/... ./websocket/internal/asm/... ./websocket/wsh3/... ./bench/...
+	go run $(lint) run ./... ./websocket/... ./websocket/internal/asm/... ./websocket/wsh2/... ./websocket/wsh3/... ./bench/...
 
 race: ## only the unit tests, with the race detector
 	go run ./scripts/test unit

@@ -385,7 +385,7 @@ func TestAcceptOtherServer(t *testing.T) {
 		defer close(served)
 		conn, err := l.Accept()
 		if err == nil {
-			new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Handler: handler})
+			new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Handler: handler}) //nolint:staticcheck // a connection of one's own
 		}
 	}()
 	tr := transport(t, nil)

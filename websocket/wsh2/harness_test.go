@@ -111,11 +111,10 @@ func echo(c *websocket.Conn) {
 // or wrong.
 type peer struct {
 	*http2.Framer
-	t       *testing.T
-	conn    net.Conn
-	block   bytes.Buffer
-	enc     *hpack.Encoder
-	pending []http2.Frame
+	t     *testing.T
+	conn  net.Conn
+	block bytes.Buffer
+	enc   *hpack.Encoder
 }
 
 func newPeer(t *testing.T, conn net.Conn) *peer {

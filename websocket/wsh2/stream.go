@@ -139,7 +139,7 @@ func (s *stream) Close() error {
 // reset ends the stream with RST_STREAM, unless it has ended. The caller holds
 // conn.mu.
 func (s *stream) reset(code http2.ErrCode, err error) {
-	if s.sendErr == nil && !(s.sentEnd && s.recvErr != nil) {
+	if s.sendErr == nil && (!s.sentEnd || s.recvErr == nil) {
 		s.c.send(func(f *http2.Framer) error { return f.WriteRSTStream(s.id, code) })
 	}
 	s.end(err)
