@@ -27,7 +27,7 @@ func idles(s Scale) []Row {
 		})
 	}
 	secure := plain
-	secure.TLS = true
+	secure.TLS, secure.Once = true, true
 	secure.Name += ", TLS"
 	secure.measure = func(srv *process.Server, p peer.Peer) (Sample, error) {
 		var m memory

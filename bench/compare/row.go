@@ -41,6 +41,7 @@ type Row struct {
 	Deflate server.Deflate // what the server must be capable of; empty means NoDeflate
 	TLS     bool
 	Head    bool // in the first table
+	Once    bool // in the first round only: it takes long and hardly varies
 
 	args    []string
 	measure func(s *process.Server, p peer.Peer) (Sample, error)

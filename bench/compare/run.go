@@ -40,6 +40,9 @@ func (r Run) Do() Results {
 	results := Results{Rows: r.Rows, Peers: r.Peers, samples: make(map[string][][]Sample)}
 	for round := range r.Rounds {
 		for _, row := range r.Rows {
+			if round > 0 && row.Once {
+				continue
+			}
 			r.Progress(round, row.Name)
 			samples := results.samples[row.Name]
 			if samples == nil {

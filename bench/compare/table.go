@@ -9,11 +9,16 @@ import (
 	"strings"
 )
 
-// WriteMarkdown writes the tables: first the rows that matter most, and what the
+// WriteHead writes the medians of the rows that matter most.
+func (r Results) WriteHead(w io.Writer) {
+	r.head(w, func(row Row, peer int) string { return figure(median(r.values(row, peer, row.Metrics[0]))) })
+}
+
+// WriteMarkdown writes all tables: first the rows that matter most, and what the
 // others need of what the first peer needs; then everything.
 func (r Results) WriteMarkdown(w io.Writer) {
 	fmt.Fprintf(w, "### The rows that matter most: medians\n\n")
-	r.head(w, func(row Row, peer int) string { return figure(median(r.values(row, peer, row.Metrics[0]))) })
+	r.WriteHead(w)
 	fmt.Fprintf(w, "### The same as ratios to %s, within a round: medians\n\n", r.Peers[0].Name)
 	r.head(w, func(row Row, peer int) string {
 		return figure(median(r.ratios(row, peer, row.Metrics[0])))

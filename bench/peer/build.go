@@ -16,7 +16,7 @@ import (
 // that is not written in Go cannot be built on this machine. If race, those
 // written in Go have the race detector in them.
 func Build(peers []Peer, dir string, race bool) error {
-	root, err := moduleRoot()
+	root, err := ModuleRoot()
 	if err != nil {
 		return err
 	}
@@ -44,8 +44,8 @@ func Build(peers []Peer, dir string, race bool) error {
 	return nil
 }
 
-// moduleRoot returns the folder of the bench module.
-func moduleRoot() (string, error) {
+// ModuleRoot returns the folder of the bench module.
+func ModuleRoot() (string, error) {
 	const module = "github.com/seed-15847954/ropewalk/bench"
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	root := strings.TrimSpace(string(out))

@@ -14,11 +14,15 @@ import (
 	"github.com/seed-15847954/ropewalk/bench/peer"
 )
 
-// describe writes what the figures depend on: the machine, Go, and the version
-// and API of each library. It names the peers that are absent, and why.
-func describe(w io.Writer, peers []peer.Peer) {
+// describeMachine writes what the figures depend on besides the peers.
+func describeMachine(w io.Writer) {
 	fmt.Fprintf(w, "- Machine: %s, %d CPUs, %s/%s, Linux %s, %s.\n",
 		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, kernel(), runtime.Version())
+}
+
+// describePeers writes the version of each library and what of it is used. It
+// names the peers that are absent, and why.
+func describePeers(w io.Writer, peers []peer.Peer) {
 	versions := moduleVersions()
 	for _, p := range peers {
 		if p.Path == "" {

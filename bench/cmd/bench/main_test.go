@@ -34,7 +34,10 @@ func TestChoose(t *testing.T) {
 }
 
 func TestChooseNothing(t *testing.T) {
-	for _, args := range [][]string{{"-rows", "no such row"}, {"-rows", "("}, {"-peers", "nobody"}} {
+	if _, err := parse([]string{"-rows", "("}); err == nil {
+		t.Error("parse of a wrong regexp: no error")
+	}
+	for _, args := range [][]string{{"-rows", "no such row"}, {"-peers", "nobody"}} {
 		o, err := parse(args)
 		if err != nil {
 			t.Fatal(err)
@@ -46,5 +49,15 @@ func TestChooseNothing(t *testing.T) {
 		if err == nil {
 			t.Errorf("%q: no error", args)
 		}
+	}
+}
+
+func TestReplace(t *testing.T) {
+	got, err := replace("a\n"+begin+"old"+end+"\nz\n", "new\n\n")
+	if want := "a\n" + begin + "\nnew\n\n" + end + "\nz\n"; got != want || err != nil {
+		t.Errorf("replace = %q, %v, want %q", got, err, want)
+	}
+	if _, err := replace("a\n"+begin, "new"); err == nil {
+		t.Error("replace in a page without the end mark: no error")
 	}
 }

@@ -16,9 +16,10 @@ import (
 type options struct {
 	scale  compare.Scale
 	rounds int
-	rows   string
+	rows   *regexp.Regexp
 	peers  string
 	seed   uint64
+	update bool
 }
 
 // parse reads the flags. They have a set of their own, since package testing
@@ -29,28 +30,32 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.scale.Quick, "quick", false, "only the rows of the first table")
 	flags.IntVar(&o.rounds, "rounds", 3, "measure everything `n` times")
 	flags.DurationVar(&o.scale.Time, "time", o.scale.Time, "how long one measurement takes; four times as long in the first table")
-	flags.StringVar(&o.rows, "rows", "", "only rows whose name this `regexp` matches")
+	rows := flags.String("rows", "", "only rows whose name this `regexp` matches")
 	flags.StringVar(&o.peers, "peers", "", "only `names` that begin so, separated by commas; the first is what ratios are to")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "decides the order of measurements")
+	flags.BoolVar(&o.update, "update", false, "put the tables into docs/reference/benchmarks.md and README.md, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	o.scale.Long = 4 * o.scale.Time
-	return o, nil
+	var err error
+	if o.rows, err = regexp.Compile(*rows); err != nil {
+		err = fmt.Errorf("-rows: %w", err)
+		fmt.Fprintln(flags.Output(), err)
+	}
+	return o, err
 }
 
+// chooseRows returns those of the rows that are asked for. That there are none is
+// an error unless the measurement in process is asked for.
 func (o options) chooseRows(rows []compare.Row) ([]compare.Row, error) {
-	pattern, err := regexp.Compile(o.rows)
-	if err != nil {
-		return nil, fmt.Errorf("-rows: %w", err)
-	}
 	var chosen []compare.Row
 	for _, row := range rows {
-		if pattern.MatchString(row.Name) {
+		if o.rows.MatchString(row.Name) {
 			chosen = append(chosen, row)
 		}
 	}
-	if len(chosen) == 0 {
+	if len(chosen) == 0 && !o.rows.MatchString(inProcessName) {
 		return nil, fmt.Errorf("-rows %q matches no row", o.rows)
 	}
 	return chosen, nil
