@@ -54,7 +54,7 @@ func (r Row) Can(p peer.Peer) bool {
 
 // Scale says how much of everything there is.
 type Scale struct {
-	Quick bool // only the rows of the first table
+	Quick bool // only the rows of the first table, without TLS
 
 	Time        time.Duration // of a measurement
 	Long        time.Duration // of one for the first table
@@ -81,7 +81,7 @@ func Full() Scale {
 func Rows(s Scale) []Row {
 	rows := slices.Concat(echoes(s), broadcasts(s), idles(s), []Row{storm(s)}, deflates(s))
 	if s.Quick {
-		rows = slices.DeleteFunc(rows, func(r Row) bool { return !r.Head })
+		rows = slices.DeleteFunc(rows, func(r Row) bool { return !r.Head || r.TLS })
 	}
 	return rows
 }

@@ -55,7 +55,8 @@ func ModuleRoot() (string, error) {
 	return root, nil
 }
 
-// run calls a program in dir. Its error is the last line that the program printed.
+// run calls a program in dir. Its error is the first line that the program printed
+// of an error, or the last one.
 func run(dir, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -64,6 +65,11 @@ func run(dir, name string, args ...string) error {
 	err := cmd.Run()
 	if text := strings.TrimSpace(out.String()); err != nil && text != "" {
 		lines := strings.Split(text, "\n")
+		for _, line := range lines {
+			if strings.Contains(line, "error") {
+				return errors.New(line)
+			}
+		}
 		return errors.New(lines[len(lines)-1])
 	}
 	return err

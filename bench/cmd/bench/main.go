@@ -7,7 +7,7 @@
 //
 //	go run ./bench/cmd/bench [-quick] [-rounds n] [-time d] [-rows regexp] [-peers names] [-seed n] [-update]
 //
-// Without flags it takes about 10 minutes, with -quick 4. It exits with 1 if a
+// Without flags it takes about 10 minutes, with -quick 2. It exits with 1 if a
 // server sends a wrong byte or fails otherwise.
 package main
 
@@ -85,7 +85,7 @@ func run(o options) error {
 		return err
 	}
 	describeMachine(&machine)
-	fmt.Fprintf(&machine, "- %s\n- %d rounds, %v each and %v in the first table, order from seed %d. It took %v. Load average before: %s, after: %s.\n",
+	fmt.Fprintf(&machine, "- %s\n- Rounds: %d, %v each and %v in the first table, order from seed %d. It took %v. Load average before: %s, after: %s.\n",
 		where, o.rounds, o.scale.Time, o.scale.Long, o.seed, time.Since(start).Round(time.Second), before, loadAverage())
 	fmt.Fprint(&report, &machine)
 	describePeers(&report, peers)

@@ -16,7 +16,7 @@ func TestChoose(t *testing.T) {
 	}{
 		{nil, len(compare.Rows(compare.Full())), len(peer.All())},
 		{[]string{"-rows", "echo 125 B, 100 conn", "-peers", "gws,ropewalk"}, 2, 4},
-		{[]string{"-quick", "-peers", "TCP"}, 11, 1},
+		{[]string{"-quick", "-peers", "TCP"}, 10, 1},
 	} {
 		o, err := parse(tt.args)
 		if err != nil {

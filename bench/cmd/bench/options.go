@@ -27,8 +27,8 @@ type options struct {
 func parse(args []string) (options, error) {
 	o := options{scale: compare.Full()}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&o.scale.Quick, "quick", false, "only the rows of the first table")
-	flags.IntVar(&o.rounds, "rounds", 3, "measure everything `n` times")
+	flags.BoolVar(&o.scale.Quick, "quick", false, "only the rows of the first table, without TLS, and one round")
+	flags.IntVar(&o.rounds, "rounds", 0, "measure everything `n` times; 0 means 3, or 1 if quick")
 	flags.DurationVar(&o.scale.Time, "time", o.scale.Time, "how long one measurement takes; four times as long in the first table")
 	rows := flags.String("rows", "", "only rows whose name this `regexp` matches")
 	flags.StringVar(&o.peers, "peers", "", "only `names` that begin so, separated by commas; the first is what ratios are to")
@@ -36,6 +36,12 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.update, "update", false, "put the tables into docs/reference/benchmarks.md and README.md, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if o.rounds <= 0 && o.scale.Quick {
+		o.rounds = 1
+	}
+	if o.rounds <= 0 {
+		o.rounds = 3
 	}
 	o.scale.Long = 4 * o.scale.Time
 	var err error
