@@ -81,7 +81,8 @@ func publish(h *hub.Hub, maxData int, w http.ResponseWriter, r *http.Request) (h
 	if err != nil {
 		return hub.Position{}, err
 	}
-	return h.Publish(r.Context(), m)
+	done, err := h.Publish(r.Context(), m, nil)
+	return done.Position, err
 }
 
 func tooBig(maxData int) *Error {

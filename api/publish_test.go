@@ -25,6 +25,10 @@ const maxData = 100
 // A recorder keeps the publications of a channel.
 type recorder struct{ got []*hub.Publication }
 
+func (*recorder) Change(*hub.PresenceChange) {}
+
+func (*recorder) Lost(error) {}
+
 func (r *recorder) Deliver(p *hub.Publication) { r.got = append(r.got, p) }
 
 // post sends a request and returns the answer's status and body.
@@ -186,8 +190,8 @@ func TestBodyEndsEarly(t *testing.T) {
 // A dead broker takes nothing.
 type dead struct{ hub.Broker }
 
-func (dead) Publish(context.Context, hub.Message) (hub.Position, error) {
-	return hub.Position{}, errors.New("10.0.0.7: connection refused")
+func (dead) Publish(context.Context, hub.Message, hub.PublishOptions) (hub.Published, error) {
+	return hub.Published{}, errors.New("10.0.0.7: connection refused")
 }
 
 // What the broker says is not told to callers.

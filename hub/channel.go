@@ -158,3 +158,15 @@ func (ch *channel) Deliver(p *Publication) {
 		s.Deliver(p)
 	}
 }
+
+// Change hands c to everyone who is subscribed.
+func (ch *channel) Change(c *PresenceChange) {
+	ch.mu.Lock()
+	subs := ch.subs
+	ch.lent = true
+	ch.mu.Unlock()
+
+	for _, s := range subs {
+		s.Change(c)
+	}
+}

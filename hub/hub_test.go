@@ -35,13 +35,17 @@ func (r *recorder) data() string {
 	return strings.Join(all, " ")
 }
 
+func (*recorder) Change(*hub.PresenceChange) {}
+
+func (*recorder) Lost(error) {}
+
 func publish(t *testing.T, h *hub.Hub, channel, data string) hub.Position {
 	t.Helper()
-	pos, err := h.Publish(t.Context(), hub.Message{Channel: channel, Data: []byte(data)})
+	done, err := h.Publish(t.Context(), hub.Message{Channel: channel, Data: []byte(data)}, nil)
 	if err != nil {
 		t.Fatalf("Publish(%q) = %v", channel, err)
 	}
-	return pos
+	return done.Position
 }
 
 func subscribe(t *testing.T, h *hub.Hub, channel string, s hub.Subscriber) hub.Position {
@@ -111,7 +115,7 @@ func TestErrors(t *testing.T) {
 	r := new(recorder)
 	subscribe(t, h, "news", r)
 	_, twice := h.Subscribe(t.Context(), "news", r)
-	_, badPublish := h.Publish(t.Context(), hub.Message{Channel: "a\x00b"})
+	_, badPublish := h.Publish(t.Context(), hub.Message{Channel: "a\x00b"}, nil)
 	_, badSubscribe := h.Subscribe(t.Context(), "", r)
 	for _, c := range []struct {
 		name      string
@@ -164,6 +168,10 @@ type leaver struct{ during func() }
 
 func (l *leaver) Deliver(*hub.Publication) { l.during() }
 
+func (*leaver) Change(*hub.PresenceChange) {}
+
+func (*leaver) Lost(error) {}
+
 // Joining and leaving do not wait for a broadcast that is under way.
 func TestBroadcastHoldsNoLock(t *testing.T) {
 	h := hub.New(memory.New())
@@ -196,19 +204,19 @@ func TestEncodedOncePerFormat(t *testing.T) {
 	p := &hub.Publication{Message: hub.Message{Data: []byte("x")}}
 	var mu sync.Mutex
 	calls := map[hub.Format]int{}
-	encode := func(f hub.Format) func(*hub.Publication) []byte {
-		return func(p *hub.Publication) []byte {
+	encode := func(f hub.Format) func() hub.Packet {
+		return func() hub.Packet {
 			mu.Lock()
 			defer mu.Unlock()
 			calls[f]++
-			return append([]byte(f), p.Data...)
+			return packet(append([]byte(f), p.Data...))
 		}
 	}
 	var wg sync.WaitGroup
 	for i := range 100 {
 		f := hub.Format([]string{"a", "b", "c"}[i%3])
 		wg.Go(func() {
-			if got, want := string(p.Encoded(f, encode(f))), string(f)+"x"; got != want {
+			if got, want := string(p.Encoded(f, encode(f)).(packet)), string(f)+"x"; got != want {
 				t.Errorf("Encoded(%s) = %q, want %q", f, got, want)
 			}
 		})
@@ -220,6 +228,10 @@ func TestEncodedOncePerFormat(t *testing.T) {
 		}
 	}
 }
+
+type packet []byte
+
+func (p packet) Size() int { return len(p) }
 
 // Security 16.
 func TestCheckChannel(t *testing.T) {

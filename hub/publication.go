@@ -1,10 +1,6 @@
 package hub
 
-import (
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // A Position is a place in a channel's log: just behind the publication with
 // that offset. An epoch is one life of the log; positions of different epochs
@@ -19,21 +15,34 @@ type Position struct {
 	Offset uint64
 }
 
-// A Message is what a publisher hands in.
+// A Message is what a publisher hands in. Nobody changes what it holds any more.
 type Message struct {
 	// Channel is the channel's name, as [CheckChannel] allows it.
 	Channel string
 
-	// ID is the name that the publisher gives its message, or empty. Subscribers
-	// see it as it came.
+	// ID is the name that the publisher gives its message, or empty. A second
+	// message of the same ID within [Options.Dedup] is the same message.
+	// Subscribers see it as it came.
 	ID string
 
+	// Key says which messages supersede one another where only the last one of a
+	// key matters ([Conflate]). Empty is a key like any other.
+	Key string
+
+	// Tags are for the subscribers, who see them as they came. Nil means none.
+	Tags map[string]string
+
 	// Data is the payload: JSON text, or anything when ContentType is set.
-	// A broker keeps the slice, so that nobody writes to it any more.
 	Data []byte
 
 	// ContentType is the media type of Data. Empty means application/json.
 	ContentType string
+
+	// Client is the public name of the client that published, empty for a back end.
+	Client string
+
+	// ExcludeClient keeps the publication from Client's own subscriptions.
+	ExcludeClient bool
 }
 
 // A Publication is a message that has its place in a channel's log. It is shared
@@ -50,42 +59,27 @@ type Publication struct {
 	// Time is when the broker took the message.
 	Time time.Time
 
-	// encodings is a list that only grows, at its head.
-	encodings atomic.Pointer[encoding]
+	encodings
 }
 
-// A Format names an encoding of publications, such as "ropewalk.v1.json".
-type Format string
+// A Member is a client that is present in a channel.
+type Member struct {
+	// Client is its public name, which nobody else has.
+	Client string
 
-type encoding struct {
-	format Format
-	next   *encoding
+	// User is who it is, or empty. One user may be present as several clients.
+	User string
 
-	once  sync.Once
-	bytes []byte
+	// Info is JSON text about it, or empty.
+	Info []byte
 }
 
-// Encoded returns p as encode gives it, which is called once for each format,
-// however many subscribers there are. The bytes are shared: nobody changes them.
-// It may be called at once by many goroutines.
-func (p *Publication) Encoded(format Format, encode func(*Publication) []byte) []byte {
-	e := p.encoding(format)
-	e.once.Do(func() { e.bytes = encode(p) })
-	return e.bytes
-}
+// A PresenceChange is a join or a leave. It is shared by all who are told of it:
+// nobody changes it, and it must not be copied.
+type PresenceChange struct {
+	Channel string
+	Member  Member
+	Left    bool // else joined
 
-// encoding finds the entry of format and makes one where there is none.
-func (p *Publication) encoding(format Format) *encoding {
-	for {
-		head := p.encodings.Load()
-		for e := head; e != nil; e = e.next {
-			if e.format == format {
-				return e
-			}
-		}
-		e := &encoding{format: format, next: head}
-		if p.encodings.CompareAndSwap(head, e) {
-			return e
-		}
-	}
+	encodings
 }

@@ -1,6 +1,10 @@
 package session
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/seed-15847954/ropewalk/hub"
+)
 
 // messageOverhead is added to the size of each queued message, so that empty ones
 // are bounded as well. It is what a slice and its place in an array take.
@@ -11,7 +15,7 @@ var errOverflow = errors.New("outbound queue is full")
 
 // An outbox is the queue of messages to a client. It is guarded by Session.mu.
 type outbox struct {
-	messages [][]byte
+	messages []hub.Packet
 	bytes    int // of messages and of the batch that is being sent
 
 	// writing says that a goroutine is in Session.write. There is none while
@@ -39,11 +43,11 @@ func (q *outbox) drained() <-chan struct{} {
 	return q.empty
 }
 
-func size(message []byte) int { return len(message) + messageOverhead }
+func size(message hub.Packet) int { return message.Size() + messageOverhead }
 
 // push queues b and starts the writer where there is none. It is called with mu held.
 // When it returns errOverflow the caller calls settle without mu.
-func (s *Session) push(b []byte) error {
+func (s *Session) push(b hub.Packet) error {
 	if s.cause != nil {
 		return ErrClosed
 	}
@@ -72,7 +76,7 @@ func (s *Session) settle(err error) error {
 // write sends what is queued, in batches, until nothing is. One at a time runs;
 // the session's end waits for it.
 func (s *Session) write() {
-	var batch [][]byte
+	var batch []hub.Packet
 	for {
 		batch = s.next(batch)
 		if batch == nil {
@@ -94,7 +98,7 @@ func (s *Session) fail(err error) {
 
 // next takes what is queued in exchange for the batch that was sent, whose array
 // is used again. It returns nil, and the writer ends, when nothing is queued.
-func (s *Session) next(sent [][]byte) [][]byte {
+func (s *Session) next(sent []hub.Packet) []hub.Packet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := &s.queue

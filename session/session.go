@@ -42,10 +42,10 @@ const (
 
 // A Transport carries encoded messages to one client.
 type Transport interface {
-	// Send sends messages in their order. It blocks until all are handed to the
-	// network, and is called by one goroutine at a time. The bytes are shared with
+	// Send sends packets in their order. It blocks until all are handed to the
+	// network, and is called by one goroutine at a time. The packets are shared with
 	// other sessions. After an error the session ends.
-	Send(messages [][]byte) error
+	Send(packets []hub.Packet) error
 
 	// Close tells the client why its session ends, as far as that can still be
 	// sent, and ends the connection. A Send that is blocked returns soon after.
@@ -56,14 +56,14 @@ type Transport interface {
 	Abort()
 }
 
-// A Codec encodes what sessions of one wire format share. A codec is used by many
-// goroutines at once.
+// A Codec encodes what sessions of one wire format share, as packets that the
+// Transport understands. A codec is used by many goroutines at once.
 type Codec interface {
 	// Format names the wire format. Two codecs of the same name encode alike.
 	Format() hub.Format
 
 	// Publication returns p as it goes to a subscriber.
-	Publication(p *hub.Publication) []byte
+	Publication(p *hub.Publication) hub.Packet
 }
 
 // Config says what a session stands on.
@@ -129,11 +129,10 @@ func (s *Session) Cause() error {
 	return s.cause
 }
 
-// Send queues an encoded message. It never blocks. The caller does not write to
-// b any more. The error is ErrClosed, also when this message was too much.
-func (s *Session) Send(b []byte) error {
+// Send queues a packet. It never blocks. The error is ErrClosed, also when this message was too much.
+func (s *Session) Send(p hub.Packet) error {
 	s.mu.Lock()
-	err := s.push(b)
+	err := s.push(p)
 	s.mu.Unlock()
 	return s.settle(err)
 }

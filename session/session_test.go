@@ -36,7 +36,7 @@ type wire struct {
 
 func newWire() *wire { return &wire{ended: make(chan struct{})} }
 
-func (w *wire) Send(messages [][]byte) error {
+func (w *wire) Send(messages []hub.Packet) error {
 	if w.stall != nil {
 		select {
 		case <-w.stall:
@@ -51,7 +51,7 @@ func (w *wire) Send(messages [][]byte) error {
 	defer w.mu.Unlock()
 	w.batches++
 	for _, m := range messages {
-		w.sent = append(w.sent, string(m))
+		w.sent = append(w.sent, string(m.(text)))
 	}
 	return nil
 }
@@ -80,15 +80,20 @@ func (w *wire) text() string {
 type plain struct{}
 
 func (plain) Format() hub.Format                    { return "plain" }
-func (plain) Publication(p *hub.Publication) []byte { return p.Data }
+func (plain) Publication(p *hub.Publication) hub.Packet { return text(p.Data) }
 
-func ack(text string) func(hub.Position) []byte {
-	return func(pos hub.Position) []byte { return fmt.Appendf(nil, "%s@%d", text, pos.Offset) }
+// A text is a packet.
+type text []byte
+
+func (t text) Size() int { return len(t) }
+
+func ack(word string) func(hub.Position) hub.Packet {
+	return func(pos hub.Position) hub.Packet { return text(fmt.Appendf(nil, "%s@%d", word, pos.Offset)) }
 }
 
 func publish(t *testing.T, h *hub.Hub, channel, data string) {
 	t.Helper()
-	if _, err := h.Publish(t.Context(), hub.Message{Channel: channel, Data: []byte(data)}); err != nil {
+	if _, err := h.Publish(t.Context(), hub.Message{Channel: channel, Data: []byte(data)}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -107,10 +112,10 @@ func TestSubscribe(t *testing.T) {
 			t.Fatal(err)
 		}
 		publish(t, h, "news", "a")
-		if _, err := s.Publish(t.Context(), hub.Message{Channel: "news", Data: []byte("b")}); err != nil {
+		if _, err := s.Publish(t.Context(), hub.Message{Channel: "news", Data: []byte("b")}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Unsubscribe("news", []byte("bye")); err != nil {
+		if err := s.Unsubscribe("news", text("bye")); err != nil {
 			t.Fatal(err)
 		}
 		publish(t, h, "news", "after")
@@ -151,7 +156,7 @@ func TestSubscribeRefuses(t *testing.T) {
 			t.Errorf("channels with subscribers after the end = %d, want 0", got)
 		}
 		for name, err := range map[string]error{
-			"Send":        s.Send([]byte("x")),
+			"Send":        s.Send(text("x")),
 			"Subscribe":   s.Subscribe(t.Context(), "d", ack("d")),
 			"Unsubscribe": s.Unsubscribe("a", nil),
 		} {
@@ -167,7 +172,7 @@ func TestAnswerComesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := newWire(), hub.New(memory.New())
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}})
-		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) []byte {
+		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) hub.Packet {
 			// The hub has let the session in by now.
 			publish(t, h, "news", "a")
 			publish(t, h, "news", "b")
@@ -190,7 +195,7 @@ func TestEndsWhileSubscribing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := newWire(), hub.New(memory.New())
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}})
-		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) []byte {
+		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) hub.Packet {
 			end(s)
 			return nil
 		})
@@ -210,7 +215,7 @@ func TestBatches(t *testing.T) {
 		w.stall = make(chan struct{})
 		s := New(Config{Hub: hub.New(memory.New()), Transport: w, Codec: plain{}})
 		for i := range 5 {
-			if err := s.Send(fmt.Append(nil, i)); err != nil {
+			if err := s.Send(text(fmt.Append(nil, i))); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait() // the writer takes the first one alone
@@ -268,7 +273,7 @@ func TestQueueIsBounded(t *testing.T) {
 			w.stall = make(chan struct{})
 			s := New(Config{Hub: hub.New(memory.New()), Transport: w, Codec: plain{}, MaxQueue: 10_000})
 			taken := 0
-			for s.Send(make([]byte, size)) == nil {
+			for s.Send(text(make([]byte, size))) == nil {
 				taken++
 				synctest.Wait()
 			}
@@ -285,7 +290,7 @@ func TestHeldIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, h := newWire(), hub.New(memory.New())
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}, MaxQueue: 1000})
-		err := s.Subscribe(t.Context(), "news", func(hub.Position) []byte {
+		err := s.Subscribe(t.Context(), "news", func(hub.Position) hub.Packet {
 			for range 20 {
 				publish(t, h, "news", strings.Repeat("x", 60))
 			}
@@ -314,7 +319,7 @@ func TestCloseFlushes(t *testing.T) {
 				w.stall = make(chan struct{})
 				s := New(Config{Hub: hub.New(memory.New()), Transport: w, Codec: plain{}})
 				for i := range 3 {
-					if err := s.Send(fmt.Append(nil, i)); err != nil {
+					if err := s.Send(text(fmt.Append(nil, i))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -341,7 +346,7 @@ func TestTransportFails(t *testing.T) {
 		w := newWire()
 		w.broken = errors.New("no route")
 		s := New(Config{Hub: hub.New(memory.New()), Transport: w, Codec: plain{}})
-		_ = s.Send([]byte("x")) // it may have ended already
+		_ = s.Send(text("x")) // it may have ended already
 		<-s.Done()
 		if !errors.Is(w.cause, w.broken) {
 			t.Errorf("closed because of %v, want %v", w.cause, w.broken)
@@ -408,7 +413,7 @@ func TestDrainAborts(t *testing.T) {
 		w := newWire()
 		w.stall = make(chan struct{})
 		s := add(t, &set, w)
-		if err := s.Send([]byte("x")); err != nil {
+		if err := s.Send(text("x")); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), flushTime/4)

@@ -25,7 +25,7 @@ type subscription struct {
 
 	// Guarded by Session.mu.
 	phase phase
-	held  [][]byte
+	held  []hub.Packet
 	bytes int // of held; they count in the session's queue
 }
 
@@ -36,7 +36,7 @@ type subscription struct {
 // The error is ErrClosed, ErrTooManySubscriptions or one of the hub's. Nothing was
 // queued then, and the session is not subscribed unless the error is
 // [hub.ErrAlreadySubscribed].
-func (s *Session) Subscribe(ctx context.Context, channel string, ack func(hub.Position) []byte) error {
+func (s *Session) Subscribe(ctx context.Context, channel string, ack func(hub.Position) hub.Packet) error {
 	sub, err := s.reserve(channel)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (s *Session) Subscribe(ctx context.Context, channel string, ack func(hub.Po
 // Unsubscribe ends a subscription and queues the answer ack; no publication of
 // the channel comes behind it. It blocks while the broker is told. The error is
 // [hub.ErrNotSubscribed] or ErrClosed.
-func (s *Session) Unsubscribe(channel string, ack []byte) error {
+func (s *Session) Unsubscribe(channel string, ack hub.Packet) error {
 	s.mu.Lock()
 	sub := s.subscriptions[channel]
 	if sub == nil || sub.phase != live {
@@ -68,8 +68,8 @@ func (s *Session) Unsubscribe(channel string, ack []byte) error {
 }
 
 // Publish hands a message to the hub.
-func (s *Session) Publish(ctx context.Context, m hub.Message) (hub.Position, error) {
-	return s.Hub.Publish(ctx, m)
+func (s *Session) Publish(ctx context.Context, m hub.Message, expect *hub.Position) (hub.Published, error) {
+	return s.Hub.Publish(ctx, m, expect)
 }
 
 // Subscriptions returns the number of channels subscribed to.
@@ -105,7 +105,7 @@ func (s *Session) forget(sub *subscription) {
 }
 
 // goLive queues the answer and what was held, unless the session has ended since.
-func (s *Session) goLive(sub *subscription, ack []byte) error {
+func (s *Session) goLive(sub *subscription, ack hub.Packet) error {
 	s.mu.Lock()
 	s.queue.bytes -= sub.bytes // each is counted again when it is queued
 	sub.bytes = 0
@@ -153,15 +153,21 @@ func (s *Session) leaveAll() []*subscription {
 // Deliver queues p for the client.
 func (sub *subscription) Deliver(p *hub.Publication) {
 	s := sub.session
-	b := p.Encoded(s.Codec.Format(), s.Codec.Publication)
+	b := p.Encoded(s.Codec.Format(), func() hub.Packet { return s.Codec.Publication(p) })
 	s.mu.Lock()
 	err := sub.take(b)
 	s.mu.Unlock()
 	_ = s.settle(err) // whoever publishes has nothing to do with it
 }
 
+// Change does nothing: joins and leaves are not told yet.
+func (sub *subscription) Change(*hub.PresenceChange) {}
+
+// Lost ends the session, which comes back and subscribes anew.
+func (sub *subscription) Lost(cause error) { sub.session.Close(cause) }
+
 // take holds or queues b. mu is held.
-func (sub *subscription) take(b []byte) error {
+func (sub *subscription) take(b hub.Packet) error {
 	switch sub.phase {
 	case live:
 		return sub.session.push(b)

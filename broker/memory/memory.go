@@ -58,10 +58,10 @@ func New() *Broker {
 // Publish gives m the next position of its channel and hands it to the channel's
 // sink before it returns. It blocks while an earlier publication to the same
 // channel is being handed over. The error is always nil.
-func (b *Broker) Publish(_ context.Context, m hub.Message) (hub.Position, error) {
+func (b *Broker) Publish(_ context.Context, m hub.Message, _ hub.PublishOptions) (hub.Published, error) {
 	l, offset := b.shard(m.Channel).advance(m.Channel)
 	if l == nil {
-		return hub.Position{Epoch: b.epoch, Offset: offset}, nil
+		return hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}}, nil
 	}
 	defer l.mu.Unlock()
 	prev := l.top
@@ -70,7 +70,7 @@ func (b *Broker) Publish(_ context.Context, m hub.Message) (hub.Position, error)
 	if l.sink != nil {
 		l.sink.Deliver(&hub.Publication{Message: m, Position: pos, Prev: prev, Time: time.Now()})
 	}
-	return pos, nil
+	return hub.Published{Position: pos}, nil
 }
 
 // Subscribe hands the channel's publications to sink from the next one on and

@@ -18,6 +18,8 @@ type sink struct {
 	got []*hub.Publication
 }
 
+func (s *sink) Change(*hub.PresenceChange) {}
+
 func (s *sink) Deliver(p *hub.Publication) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -26,11 +28,11 @@ func (s *sink) Deliver(p *hub.Publication) {
 
 func publish(t *testing.T, b *Broker, channel, data string) hub.Position {
 	t.Helper()
-	pos, err := b.Publish(t.Context(), hub.Message{Channel: channel, ID: "id", Data: []byte(data), ContentType: "a/b"})
+	done, err := b.Publish(t.Context(), hub.Message{Channel: channel, ID: "id", Data: []byte(data), ContentType: "a/b"}, hub.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pos
+	return done.Position
 }
 
 func subscribe(t *testing.T, b *Broker, channel string, s hub.Sink) hub.Position {

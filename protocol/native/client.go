@@ -90,7 +90,7 @@ func (c *client) begin(b []byte) error {
 	case err != nil: // there is no second connect
 		return BadMessage.because(err)
 	}
-	return c.session.Send(connectReply(cmd.id, c.session.ID()))
+	return c.session.Send(packet(connectReply(cmd.id, c.session.ID())))
 }
 
 // handle carries out the command in b and queues its reply. An error ends the
@@ -106,7 +106,7 @@ func (c *client) handle(b []byte) error {
 	if d, ok := errors.AsType[Disconnect](err); ok {
 		return d
 	}
-	return c.session.Send(errorReply(cmd.id, commandError(err)))
+	return c.session.Send(packet(errorReply(cmd.id, commandError(err))))
 }
 
 // decode also checks that the ids of commands rise, so that no two replies can be
@@ -129,19 +129,19 @@ func (c *client) carryOut(cmd command) error {
 	defer cancel()
 	switch cmd.name {
 	case subscribe:
-		return c.session.Subscribe(ctx, cmd.message.Channel, func(pos hub.Position) []byte {
-			return positionReply(cmd.id, subscribe, pos)
+		return c.session.Subscribe(ctx, cmd.message.Channel, func(pos hub.Position) hub.Packet {
+			return packet(positionReply(cmd.id, subscribe, pos))
 		})
 	case unsubscribe:
-		return c.session.Unsubscribe(cmd.message.Channel, emptyReply(cmd.id, unsubscribe))
+		return c.session.Unsubscribe(cmd.message.Channel, packet(emptyReply(cmd.id, unsubscribe)))
 	case publish:
-		pos, err := c.session.Publish(ctx, cmd.message)
+		done, err := c.session.Publish(ctx, cmd.message, nil)
 		if err != nil {
 			return err
 		}
-		return c.session.Send(positionReply(cmd.id, publish, pos))
+		return c.session.Send(packet(positionReply(cmd.id, publish, done.Position)))
 	case ping:
-		return c.session.Send(emptyReply(cmd.id, ping))
+		return c.session.Send(packet(emptyReply(cmd.id, ping)))
 	}
 	return errorf(AlreadyConnected, "connect was sent already")
 }

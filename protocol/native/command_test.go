@@ -151,7 +151,7 @@ func checkAccepted(t *testing.T, b []byte, cmd command) {
 	if err := hub.CheckChannel(m.Channel); err != nil {
 		t.Fatalf("decodeCommand(%q): %v", b, err)
 	}
-	push := jsonCodec{}.Publication(&hub.Publication{Message: m, Time: time.UnixMilli(1)})
+	push := appendPublication(&hub.Publication{Message: m, Time: time.UnixMilli(1)})
 	if err := jsonscan.Check(push, maxDepth+2); err != nil {
 		t.Fatalf("the push of %q is %q: %v", b, push, err)
 	}

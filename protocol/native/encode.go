@@ -16,7 +16,14 @@ type jsonCodec struct{}
 
 func (jsonCodec) Format() hub.Format { return Subprotocol }
 
-func (jsonCodec) Publication(p *hub.Publication) []byte {
+func (jsonCodec) Publication(p *hub.Publication) hub.Packet { return packet(appendPublication(p)) }
+
+// A packet is a message as it goes over the wire.
+type packet []byte
+
+func (p packet) Size() int { return len(p) }
+
+func appendPublication(p *hub.Publication) []byte {
 	b := make([]byte, 0, 192+len(p.Channel)+len(p.Data))
 	b = append(b, `{"publication":{"channel":`...)
 	b = jsonscan.AppendString(b, p.Channel)

@@ -313,7 +313,7 @@ func TestSlowConsumer(t *testing.T) {
 		data := []byte(`"` + strings.Repeat("x", 50_000) + `"`)
 		reader := peer{fast, t}
 		for range 20 {
-			if _, err := b.Hub.Publish(t.Context(), hub.Message{Channel: "news", Data: data}); err != nil {
+			if _, err := b.Hub.Publish(t.Context(), hub.Message{Channel: "news", Data: data}, nil); err != nil {
 				t.Fatal(err)
 			}
 			reader.receive()
@@ -341,7 +341,7 @@ func TestSlowConsumerIsTold(t *testing.T) {
 	p.receive()
 	data := []byte(`"` + strings.Repeat("x", 50_000) + `"`)
 	for range 400 { // more than the kernel's buffers hold
-		if _, err := b.Hub.Publish(t.Context(), hub.Message{Channel: "news", Data: data}); err != nil {
+		if _, err := b.Hub.Publish(t.Context(), hub.Message{Channel: "news", Data: data}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

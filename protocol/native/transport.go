@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
 	"github.com/seed-15847954/ropewalk/websocket"
 )
@@ -18,8 +19,9 @@ type transport struct {
 	observer Observer
 }
 
-func (t *transport) Send(messages [][]byte) error {
+func (t *transport) Send(messages []hub.Packet) error {
 	for _, m := range messages {
+		m := m.(packet)
 		if err := t.conn.Write(context.Background(), websocket.Text, m); err != nil {
 			return err
 		}
