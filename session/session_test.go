@@ -79,7 +79,7 @@ func (w *wire) text() string {
 // plain is a codec that shows the data alone.
 type plain struct{}
 
-func (plain) Format() hub.Format                    { return "plain" }
+func (plain) Format() hub.Format                        { return "plain" }
 func (plain) Publication(p *hub.Publication) hub.Packet { return text(p.Data) }
 
 // A text is a packet.
