@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/seed-15847954/ropewalk/hub"
 )
 
 // A Config says how a server runs. The zero value is safe: it listens on loopback
@@ -50,6 +52,21 @@ type Config struct {
 
 	// MaxSubscriptions bounds the channels of one client. Zero means 128.
 	MaxSubscriptions int
+
+	// MaxHistory bounds the memory that the histories of all channels take, in
+	// bytes. Zero means 256 MiB.
+	MaxHistory int
+
+	// ResumeTime is how long a client whose connection was lost is still present, and
+	// may come back as the same one. Zero means 10 seconds, a negative value not at all.
+	ResumeTime time.Duration
+
+	// Channels are the options of channels that no namespace matches. Nil means
+	// DefaultOptions.
+	Channels *hub.Options
+
+	// Namespaces give other channels theirs; the first that matches decides.
+	Namespaces []hub.Namespace
 }
 
 // withDefaults returns c with its zero values replaced.
@@ -63,6 +80,13 @@ func (c Config) withDefaults() Config {
 	if c.MaxData == 0 {
 		c.MaxData = 64 << 10
 	}
+	if c.MaxHistory == 0 {
+		c.MaxHistory = 256 << 20
+	}
+	if c.ResumeTime == 0 {
+		c.ResumeTime = 10 * time.Second
+	}
+	c.channels()
 	return c
 }
 

@@ -50,9 +50,10 @@ func Load(from Sources) (config Config, warnings []string, err error) {
 
 // A loader merges the sources and remembers where each value comes from.
 type loader struct {
-	values   *koanf.Koanf
-	origins  map[string]string // by key: "file.yaml:3", "ROPEWALK_DEV", "--dev"
-	warnings []string
+	values     *koanf.Koanf
+	origins    map[string]string // by key: "file.yaml:3", "ROPEWALK_DEV", "--dev"
+	namespaces []namespace       // of the file
+	warnings   []string
 }
 
 // An entry is one value of one source.
@@ -88,10 +89,11 @@ func (l *loader) file(name string) error {
 	if err != nil {
 		return err
 	}
-	entries, err := parseYAML(name, b)
+	entries, namespaces, err := parseYAML(name, b)
 	if err != nil {
 		return err
 	}
+	l.namespaces = namespaces
 	return l.add(entries)
 }
 
@@ -149,6 +151,13 @@ func (l *loader) config() (Config, error) {
 		}
 	}
 	c = c.withDefaults()
+	if err := checkOptions(*c.Channels); err != nil {
+		return Config{}, fmt.Errorf("%s: channels.%w", l.origins["channels.slow"], err)
+	}
+	var err error
+	if c.Namespaces, err = resolve(l.namespaces, *c.Channels); err != nil {
+		return Config{}, err
+	}
 	if err := c.checkListen(); err != nil {
 		origin := l.origins["listen"]
 		if origin == "" {
@@ -173,6 +182,7 @@ func keys() string {
 	for _, s := range Settings() {
 		names = append(names, s.Key)
 	}
+	names = append(names, "namespaces")
 	return strings.Join(names, ", ")
 }
 

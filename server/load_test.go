@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-15847954/ropewalk/hub"
 )
 
 // write puts a configuration into a file and returns its name.
@@ -21,7 +23,13 @@ func write(t *testing.T, text string) string {
 }
 
 func TestLoad(t *testing.T) {
-	defaults := Config{Listen: "127.0.0.1:8000", DrainTimeout: 10 * time.Second, MaxData: 64 << 10}
+	options := hub.Options{
+		History: 1000, HistoryTime: 10 * time.Minute, Dedup: 5 * time.Minute, Presence: true, Joins: true,
+	}
+	defaults := Config{
+		Listen: "127.0.0.1:8000", DrainTimeout: 10 * time.Second, MaxData: 64 << 10,
+		MaxHistory: 256 << 20, ResumeTime: 10 * time.Second, Channels: &options,
+	}
 	with := func(change func(*Config)) Config {
 		c := defaults
 		change(&c)
@@ -50,15 +58,37 @@ drain_timeout: 1m30s
 log:
   level: debug
   format: json
-limits: {data: 1, queue: 2048, subscriptions: 3}
+limits: {data: 1, queue: 2048, subscriptions: 3, history: 1048576}
+resume_time: 0s
+channels:
+  history: 10
+  history_time: 1h
+  dedup: 0s
+  presence: false
+  joins: false
+  slow: latest
+  subscribers: 5
+  data: 7
+namespaces:
+  - pattern: prices.**
+    slow: conflate
+    presence: true
+  - {pattern: "chat.*", history: 0}
 `, nil, nil,
 			Config{
 				Listen: "[::1]:0", Dev: true, Origins: []string{"https://a.example", "*.b.example:8443"},
 				Hosts: []string{"chat.example"}, DrainTimeout: 90 * time.Second, LogLevel: slog.LevelDebug, LogFormat: "json",
-				MaxData: 1, MaxQueue: 2048, MaxSubscriptions: 3,
+				MaxData: 1, MaxQueue: 2048, MaxSubscriptions: 3, MaxHistory: 1 << 20, ResumeTime: -1,
+				Channels: &hub.Options{History: 10, HistoryTime: time.Hour, Slow: hub.Latest, MaxSubscribers: 5, MaxData: 7},
+				Namespaces: []hub.Namespace{
+					{Pattern: "prices.**", Options: hub.Options{
+						History: 10, HistoryTime: time.Hour, Slow: hub.Conflate, MaxSubscribers: 5, MaxData: 7, Presence: true,
+					}},
+					{Pattern: "chat.*", Options: hub.Options{HistoryTime: time.Hour, Slow: hub.Latest, MaxSubscribers: 5, MaxData: 7}},
+				},
 			},
 		},
-		{"sections without keys", "limits:\nlog: {}\n", nil, nil, defaults},
+		{"sections without keys", "limits:\nlog: {}\nnamespaces:\n", nil, nil, defaults},
 		{"dotted keys", "limits.data: 9\n\"log.format\": text\n", nil, nil, with(func(c *Config) { c.MaxData, c.LogFormat = 9, "text" })},
 		{"one value for a list", "hosts: a.example\n", nil, nil, with(func(c *Config) { c.Hosts = []string{"a.example"} })},
 		{
@@ -73,12 +103,16 @@ limits: {data: 1, queue: 2048, subscriptions: 3}
 				"ROPEWALK_LISTEN=127.0.0.1:2", "ROPEWALK_DEV=true", "ROPEWALK_INSECURE_PUBLIC=true", "ROPEWALK_ORIGINS=https://a.example,b.example",
 				"ROPEWALK_HOSTS=a.example", "ROPEWALK_DRAIN_TIMEOUT=1h", "ROPEWALK_LOG_LEVEL=warn", "ROPEWALK_LOG_FORMAT=json",
 				"ROPEWALK_LIMITS_DATA=16777216", "ROPEWALK_LIMITS_QUEUE=1073741824", "ROPEWALK_LIMITS_SUBSCRIPTIONS=1000000",
+				"ROPEWALK_LIMITS_HISTORY=1099511627776", "ROPEWALK_RESUME_TIME=1h", "ROPEWALK_CHANNELS_HISTORY=0",
+				"ROPEWALK_CHANNELS_HISTORY_TIME=720h", "ROPEWALK_CHANNELS_DEDUP=1ms", "ROPEWALK_CHANNELS_PRESENCE=true",
+				"ROPEWALK_CHANNELS_JOINS=false", "ROPEWALK_CHANNELS_SLOW=drop_oldest", "ROPEWALK_CHANNELS_SUBSCRIBERS=0", "ROPEWALK_CHANNELS_DATA=0",
 			},
 			map[string]string{"dev": "false"},
 			Config{
 				Listen: "127.0.0.1:2", InsecurePublic: true, Origins: []string{"https://a.example", "b.example"},
 				Hosts: []string{"a.example"}, DrainTimeout: time.Hour, LogLevel: slog.LevelWarn, LogFormat: "json",
-				MaxData: 1 << 24, MaxQueue: 1 << 30, MaxSubscriptions: 1e6,
+				MaxData: 1 << 24, MaxQueue: 1 << 30, MaxSubscriptions: 1e6, MaxHistory: 1 << 40, ResumeTime: time.Hour,
+				Channels: &hub.Options{HistoryTime: 720 * time.Hour, Dedup: time.Millisecond, Presence: true, Slow: hub.DropOldest},
 			},
 		},
 		{
@@ -159,6 +193,16 @@ func TestLoadRefuses(t *testing.T) {
 		{file: "drain_timeout: 10\n", want: `FILE:1: drain_timeout: "10" is not allowed, want a duration from 1ms to 1h such as 10s`},
 		{file: "drain_timeout: 61m\n", want: `FILE:1: drain_timeout: "61m" is not allowed`},
 		{file: "listen: " + strings.Repeat("x", 500) + "\n", want: `FILE:1: listen: "` + strings.Repeat("x", 80) + `..." is not allowed`},
+		{file: "channels: {slow: fast}\n", want: `FILE:1: channels.slow: "fast" is not allowed, want disconnect, drop_oldest, conflate, latest or catch_up`},
+		{file: "channels:\n  history: 0\n  slow: catch_up\n", want: `FILE:3: channels.slow: "catch_up" is not allowed without history`},
+		{file: "namespaces: 5\n", want: `FILE:1: namespaces: a value of the kind integer, want a sequence of keys with values`},
+		{file: "namespaces:\n- pattern: a\n  histroy: 1\n", want: `FILE:3: namespaces: "histroy": unknown key, the keys are pattern, history, history_time,`},
+		{file: "namespaces:\n- pattern: a\n  history: -1\n", want: `FILE:3: namespaces: history: "-1" is not allowed, want a whole number from 0 to 1000000`},
+		{file: "namespaces:\n- pattern: a\n  history: [1]\n", want: `FILE:3: namespaces: "history": a value of the kind sequence, want a plain value`},
+		{file: "namespaces:\n- pattern: a***\n", want: `FILE:2: namespaces: pattern: "a***" is not allowed: pattern has more than two stars in a row`},
+		{file: "namespaces:\n- pattern: a\n- history: 5\n", want: `FILE:3: namespaces: no pattern`},
+		{file: "namespaces:\n- pattern: a\n- b\n", want: `FILE:3: namespaces: a value of the kind string, want keys with values`},
+		{file: "namespaces:\n- pattern: a\n  history: 0\n  slow: catch_up\n", want: `FILE:2: namespaces: slow: "catch_up" is not allowed without history`},
 		{env: []string{"ROPEWALK_LISTEN="}, want: `ROPEWALK_LISTEN: listen: "" is not allowed, want host:port`},
 		{file: "dev: 3\n", env: []string{"ROPEWALK_DEV=4"}, flags: map[string]string{"dev": "5"}, want: `--dev: dev: "5" is not allowed, want true or false`},
 		{flags: map[string]string{"nope": "1"}, want: `flag of the unknown key "nope"`},

@@ -43,7 +43,7 @@ const envPrefix = "ROPEWALK_"
 
 // Settings returns every key, in the order of the documentation.
 func Settings() []Setting {
-	return []Setting{
+	settings := []Setting{
 		{
 			Key: "listen", Usage: "address to listen on", Default: "127.0.0.1:8000",
 			Allowed: "host:port such as 127.0.0.1:8000",
@@ -99,7 +99,21 @@ func Settings() []Setting {
 			Allowed: "a whole number from 1 to 1000000",
 			set:     one(func(c *Config, s string) (err error) { c.MaxSubscriptions, err = parseInt(s, 1, 1e6); return }),
 		},
+		{
+			Key: "limits.history", Usage: "most bytes that the histories of all channels take", Default: "268435456",
+			Allowed: "a whole number from 1048576 to 1099511627776",
+			set:     one(func(c *Config, s string) (err error) { c.MaxHistory, err = parseInt(s, 1<<20, 1<<40); return }),
+		},
+		{
+			Key: "resume_time", Usage: "how long a client that lost its connection is still taken as present", Default: "10s",
+			Allowed: "0s, or a duration up to 1h such as 10s",
+			set:     one(func(c *Config, s string) (err error) { c.ResumeTime, err = parseResume(s); return }),
+		},
 	}
+	for _, s := range channelSettings() {
+		settings = append(settings, s.setting())
+	}
+	return settings
 }
 
 // errValue says that a value is not what the setting allows.
@@ -136,6 +150,18 @@ func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < time.Millisecond || d > time.Hour {
 		return 0, errValue
+	}
+	return d, nil
+}
+
+// parseResume returns a negative time for none, for zero means the default.
+func parseResume(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > time.Hour {
+		return 0, errValue
+	}
+	if d == 0 {
+		return -1, nil
 	}
 	return d, nil
 }
