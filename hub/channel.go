@@ -2,62 +2,42 @@ package hub
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
 // A channel is the list of subscribers of one name. It is the broker's Sink.
 type channel struct {
-	name string
+	// Constant after newChannel.
+	hub     *Hub
+	name    string
+	options *Options
 
 	// Guarded by the shard's lock: subscribers, and callers who are about to add
-	// or have just removed one.
+	// or have just removed one or read history.
 	users int
 
-	// switching is a lock that a context can give up on. It is held around the
-	// calls that begin and end the broker's subscription.
-	switching chan struct{}
+	// switching is held around the calls that begin and end the broker's subscription.
+	switching gate
 	open      bool // guarded by switching: the broker delivers to this channel
 
-	mu    sync.Mutex
-	last  Position // of the last publication; its epoch is empty while not open
-	index map[Subscriber]int
-	subs  []Subscriber
-
-	// lent says that a broadcast may be walking the array of subs. Appending to
-	// it is harmless, for the walk ends at its own length; a removal copies first.
-	lent bool
+	mu   sync.Mutex
+	last Position // of the last publication; its epoch is empty while not open
+	list subscribers
 }
 
-func newChannel(name string) *channel {
-	return &channel{
-		name:      name,
-		switching: make(chan struct{}, 1),
-		index:     make(map[Subscriber]int),
-	}
+func newChannel(h *Hub, name string) *channel {
+	return &channel{hub: h, name: name, options: h.Options(name), switching: newGate()}
 }
-
-// lock takes switching or gives up with the context.
-func (ch *channel) lock(ctx context.Context) error {
-	select {
-	case ch.switching <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (ch *channel) unlock() { <-ch.switching }
 
 // join adds s and returns the position it joined at. The first one to join begins
 // the broker's subscription, which the others wait for.
-func (ch *channel) join(ctx context.Context, broker Broker, s Subscriber) (Position, error) {
-	if err := ch.lock(ctx); err != nil {
+func (ch *channel) join(ctx context.Context, s Subscriber) (Position, error) {
+	if err := ch.switching.lock(ctx); err != nil {
 		return Position{}, err
 	}
-	defer ch.unlock()
+	defer ch.switching.unlock()
 	if !ch.open {
-		pos, err := broker.Subscribe(ctx, ch.name, ch)
+		pos, err := ch.hub.broker.Subscribe(ctx, ch.name, ch)
 		if err != nil {
 			ch.forget()
 			return Position{}, err
@@ -69,21 +49,21 @@ func (ch *channel) join(ctx context.Context, broker Broker, s Subscriber) (Posit
 }
 
 // closeIfEmpty ends the broker's subscription when nobody is subscribed.
-func (ch *channel) closeIfEmpty(ctx context.Context, broker Broker) error {
+func (ch *channel) closeIfEmpty(ctx context.Context) error {
 	if ch.size() > 0 {
 		return nil
 	}
-	if err := ch.lock(ctx); err != nil {
+	if err := ch.switching.lock(ctx); err != nil {
 		return err
 	}
-	defer ch.unlock()
+	defer ch.switching.unlock()
 	if !ch.open || ch.size() > 0 {
 		return nil
 	}
 	// Also after an error: the next one to join subscribes anew.
 	ch.open = false
 	defer ch.forget()
-	return broker.Unsubscribe(ctx, ch.name)
+	return ch.hub.broker.Unsubscribe(ctx, ch.name)
 }
 
 // begin sets the position of a channel that was just opened. When publications
@@ -105,11 +85,12 @@ func (ch *channel) forget() {
 func (ch *channel) add(s Subscriber) (Position, error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if _, ok := ch.index[s]; ok {
+	if m := ch.options.MaxSubscribers; m > 0 && len(ch.list.subs) >= m && ch.list.find(s) < 0 {
+		return Position{}, ErrTooManySubscribers
+	}
+	if !ch.list.add(s) {
 		return Position{}, ErrAlreadySubscribed
 	}
-	ch.index[s] = len(ch.subs)
-	ch.subs = append(ch.subs, s)
 	return ch.last, nil
 }
 
@@ -117,27 +98,13 @@ func (ch *channel) add(s Subscriber) (Position, error) {
 func (ch *channel) remove(s Subscriber) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	i, ok := ch.index[s]
-	if !ok {
-		return false
-	}
-	if ch.lent {
-		ch.subs = slices.Clone(ch.subs)
-		ch.lent = false
-	}
-	end := len(ch.subs) - 1
-	ch.subs[i] = ch.subs[end]
-	ch.index[ch.subs[i]] = i
-	ch.subs[end] = nil
-	ch.subs = ch.subs[:end]
-	delete(ch.index, s)
-	return true
+	return ch.list.remove(s)
 }
 
 func (ch *channel) size() int {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return len(ch.subs)
+	return len(ch.list.subs)
 }
 
 // Deliver hands p to everyone who has joined before it. Those who join later
@@ -150,8 +117,7 @@ func (ch *channel) Deliver(p *Publication) {
 		return
 	}
 	ch.last = p.Position
-	subs := ch.subs
-	ch.lent = true
+	subs := ch.list.lend()
 	ch.mu.Unlock()
 
 	for _, s := range subs {
@@ -162,8 +128,7 @@ func (ch *channel) Deliver(p *Publication) {
 // Change hands c to everyone who is subscribed.
 func (ch *channel) Change(c *PresenceChange) {
 	ch.mu.Lock()
-	subs := ch.subs
-	ch.lent = true
+	subs := ch.list.lend()
 	ch.mu.Unlock()
 
 	for _, s := range subs {

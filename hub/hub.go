@@ -9,16 +9,10 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
-)
-
-// Errors that callers compare.
-var (
-	ErrAlreadySubscribed = errors.New("already subscribed")
-	ErrNotSubscribed     = errors.New("not subscribed")
+	"sync/atomic"
 )
 
 // shardCount spreads the map of channels over as many locks.
@@ -27,9 +21,15 @@ const shardCount = 64
 // A Hub connects the subscribers of one node with the broker. All methods may be
 // called at once by many goroutines.
 type Hub struct {
-	broker Broker
-	seed   maphash.Seed
-	shards [shardCount]shard
+	// Constant after New.
+	broker  Broker
+	options *optionsTable
+	seed    maphash.Seed
+
+	shards   [shardCount]shard
+	patterns patterns
+	tails    tails
+	counts   counts
 }
 
 type shard struct {
@@ -37,9 +37,17 @@ type shard struct {
 	channels map[string]*channel
 }
 
-// New returns a hub without channels that stands on broker.
-func New(broker Broker) *Hub {
-	h := &Hub{broker: broker, seed: maphash.MakeSeed()}
+// counts are what [Stats] tells and only rises.
+type counts struct{ gaps, repaired, lost, reads, recalled atomic.Uint64 }
+
+// New returns a hub without channels that stands on broker. It panics when the
+// pattern of a namespace is not one that [ParsePattern] takes.
+func New(broker Broker, config Config) *Hub {
+	h := &Hub{broker: broker, options: newOptionsTable(config), seed: maphash.MakeSeed()}
+	h.tails.limit = int64(config.TailBytes)
+	if config.TailBytes == 0 {
+		h.tails.limit = defaultTailBytes
+	}
 	for i := range h.shards {
 		h.shards[i].channels = make(map[string]*channel)
 	}
@@ -47,37 +55,40 @@ func New(broker Broker) *Hub {
 }
 
 // Publish hands m to the broker and returns the position that it was given.
-// Subscribers on this node may have received it before Publish returns.
-// The error is one of [CheckChannel] or the broker's.
+// Subscribers on this node may have received it before Publish returns. With
+// expect, it is refused with [ErrConflict] at any other position of the channel.
+// The error is one of [CheckChannel], [ErrDataTooBig] or the broker's.
 func (h *Hub) Publish(ctx context.Context, m Message, expect *Position) (Published, error) {
 	if err := CheckChannel(m.Channel); err != nil {
 		return Published{}, err
 	}
-	done, err := h.broker.Publish(ctx, m, PublishOptions{Options: h.Options(m.Channel), Expect: expect})
+	o := h.Options(m.Channel)
+	if o.MaxData > 0 && len(m.Data) > o.MaxData {
+		return Published{}, fmt.Errorf("publish to %q: %w: %d bytes, the limit is %d", m.Channel, ErrDataTooBig, len(m.Data), o.MaxData)
+	}
+	done, err := h.broker.Publish(ctx, m, PublishOptions{Options: o, Expect: expect})
 	if err != nil {
-		return Published{}, fmt.Errorf("publish to %q: %w", m.Channel, err)
+		return done, fmt.Errorf("publish to %q: %w", m.Channel, err)
 	}
 	return done, nil
 }
 
-// Options returns those of the channel.
-func (h *Hub) Options(string) *Options { return &Options{} }
-
 // Subscribe adds s to the subscribers of a channel and returns the position that
 // it joined at: every publication behind it is delivered to s, and none before
-// it. Deliveries may come before Subscribe returns. It blocks while the broker
-// is asked, as long as ctx allows.
+// it, until s leaves or is told that it is lost. Deliveries may come before
+// Subscribe returns. It blocks while the broker is asked, as long as ctx allows.
 //
-// The error is one of [CheckChannel], [ErrAlreadySubscribed], the context's or
-// the broker's; s is then not subscribed.
+// The error is one of [CheckChannel], [ErrAlreadySubscribed],
+// [ErrTooManySubscribers], the context's or the broker's; s is then not subscribed
+// by this call.
 func (h *Hub) Subscribe(ctx context.Context, name string, s Subscriber) (Position, error) {
 	if err := CheckChannel(name); err != nil {
 		return Position{}, err
 	}
 	ch := h.hold(name)
-	pos, err := ch.join(ctx, h.broker, s)
+	pos, err := ch.join(ctx, s)
 	if err != nil {
-		h.release(ch)
+		h.release(ch, 1)
 		return Position{}, fmt.Errorf("subscribe to %q: %w", name, err)
 	}
 	return pos, nil
@@ -92,32 +103,11 @@ func (h *Hub) Unsubscribe(ctx context.Context, name string, s Subscriber) error 
 		return fmt.Errorf("unsubscribe from %q: %w", name, ErrNotSubscribed)
 	}
 	// The subscriber's hold, which kept ch in the map until here.
-	defer h.release(ch)
-	if err := ch.closeIfEmpty(ctx, h.broker); err != nil {
+	defer h.release(ch, 1)
+	if err := ch.closeIfEmpty(ctx); err != nil {
 		return fmt.Errorf("unsubscribe from %q: %w", name, err)
 	}
 	return nil
-}
-
-// Subscribers returns how many subscribers the channel has on this node.
-func (h *Hub) Subscribers(name string) int {
-	if ch := h.find(name); ch != nil {
-		return ch.size()
-	}
-	return 0
-}
-
-// Channels returns how many channels have subscribers on this node, or are about
-// to have or to lose them.
-func (h *Hub) Channels() int {
-	n := 0
-	for i := range h.shards {
-		sh := &h.shards[i]
-		sh.mu.Lock()
-		n += len(sh.channels)
-		sh.mu.Unlock()
-	}
-	return n
 }
 
 func (h *Hub) shard(name string) *shard {
@@ -139,18 +129,19 @@ func (h *Hub) hold(name string) *channel {
 	defer sh.mu.Unlock()
 	ch := sh.channels[name]
 	if ch == nil {
-		ch = newChannel(name)
+		ch = newChannel(h, name)
 		sh.channels[name] = ch
 	}
 	ch.users++
 	return ch
 }
 
-func (h *Hub) release(ch *channel) {
+// release takes n users away.
+func (h *Hub) release(ch *channel, n int) {
 	sh := h.shard(ch.name)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	ch.users--
+	ch.users -= n
 	if ch.users == 0 {
 		delete(sh.channels, ch.name)
 	}

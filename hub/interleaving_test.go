@@ -68,7 +68,7 @@ func TestInterleavings(t *testing.T) {
 }
 
 func interleave(t *testing.T, seed uint64) {
-	h := hub.New(jittery{memory.New()})
+	h := hub.New(jittery{memory.New()}, hub.Config{})
 	channels := []string{"a", "b"}
 	var mu sync.Mutex
 	acked := map[string][]uint64{} // offsets of each channel's publications

@@ -59,7 +59,7 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		config:   config,
 		log:      log,
-		hub:      hub.New(memory.New()),
+		hub:      hub.New(memory.New(), hub.Config{}),
 		sessions: new(session.Set),
 	}
 	routes, err := s.routes()
