@@ -27,21 +27,21 @@ const (
 var floors = [][]string{
 	{"internal/jsonscan"},
 	{"hub"},
-	{"broker/memory"},
+	{"broker/memory", "broker/brokertest"},
 	{"auth"},
 	{"session"},
 	{"hook"},
 	{"protocol/native"},
-	{"api", "console"},
+	{"api", "console", "client"},
 	{"server"},
 	{"cmd/ropewalk"},
 	// Tools of the project, which no program contains.
-	{".", "internal/conformance", "interop", "scripts"},
+	{".", "internal/conformance", "interop", "proof", "scripts"},
 }
 
 // speakers may import package websocket: those that speak it to clients or as
 // one. All others know no socket.
-var speakers = []string{"protocol/native", "cmd/ropewalk", "interop"}
+var speakers = []string{"protocol/native", "client", "cmd/ropewalk", "interop", "proof"}
 
 // websocketFloors are those of the module websocket, as directories in it.
 var websocketFloors = [][]string{
