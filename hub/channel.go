@@ -3,9 +3,17 @@ package hub
 import (
 	"context"
 	"sync"
+	"time"
 )
 
+// abandonTime bounds the call that ends the broker's subscription after all
+// subscribers were lost.
+const abandonTime = 10 * time.Second
+
 // A channel is the list of subscribers of one name. It is the broker's Sink.
+//
+// Subscribers are called by one goroutine at a time: that in which the broker calls
+// Deliver and Change, or, in the state repairing, that of the repair.
 type channel struct {
 	// Constant after newChannel.
 	hub     *Hub
@@ -20,9 +28,12 @@ type channel struct {
 	switching gate
 	open      bool // guarded by switching: the broker delivers to this channel
 
-	mu   sync.Mutex
-	last Position // of the last publication; its epoch is empty while not open
-	list subscribers
+	mu sync.Mutex
+	follower
+	list   subscribers
+	tail   tail
+	repair *repair // nil unless repairing
+	reads  *reads  // nil until history is read
 }
 
 func newChannel(h *Hub, name string) *channel {
@@ -42,7 +53,7 @@ func (ch *channel) join(ctx context.Context, s Subscriber) (Position, error) {
 			ch.forget()
 			return Position{}, err
 		}
-		ch.begin(pos)
+		ch.start(pos)
 		ch.open = true
 	}
 	return ch.add(s)
@@ -66,20 +77,28 @@ func (ch *channel) closeIfEmpty(ctx context.Context) error {
 	return ch.hub.broker.Unsubscribe(ctx, ch.name)
 }
 
-// begin sets the position of a channel that was just opened. When publications
-// came first, theirs is where the next subscriber joins.
-func (ch *channel) begin(pos Position) {
+// start follows the log of a channel that was just opened.
+func (ch *channel) start(pos Position) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.last.Epoch == "" {
-		ch.last = pos
-	}
+	ch.begin(pos)
+	ch.resetTail()
 }
 
+// forget closes a channel that has no subscribers and waits for its repair to end.
+// No repair begins without subscribers.
 func (ch *channel) forget() {
 	ch.mu.Lock()
+	r := ch.repair
+	ch.mu.Unlock()
+	if r != nil {
+		r.cancel()
+		<-r.done
+	}
+	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.last = Position{}
+	ch.follower = follower{}
+	ch.resetTail()
 }
 
 func (ch *channel) add(s Subscriber) (Position, error) {
@@ -107,31 +126,82 @@ func (ch *channel) size() int {
 	return len(ch.list.subs)
 }
 
-// Deliver hands p to everyone who has joined before it. Those who join later
-// are told p's position, so that each publication is either before it or delivered.
+// Deliver hands p to everyone who has joined before it, if it continues the log.
 func (ch *channel) Deliver(p *Publication) {
-	ch.mu.Lock()
-	if p.Epoch == ch.last.Epoch && p.Offset <= ch.last.Offset {
-		// From before the position that the broker's subscription began at.
-		ch.mu.Unlock()
+	if ch.hold(held{publication: p}) {
 		return
 	}
-	ch.last = p.Position
-	subs := ch.list.lend()
-	ch.mu.Unlock()
-
-	for _, s := range subs {
-		s.Deliver(p)
+	if ch.take(p) == gap {
+		ch.mend(p)
 	}
 }
 
 // Change hands c to everyone who is subscribed.
 func (ch *channel) Change(c *PresenceChange) {
+	if !ch.hold(held{change: c}) {
+		ch.tell(c)
+	}
+}
+
+// take does what the log's continuity asks for, and nothing at a gap. Those who
+// join later are told p's position, so that each publication is either before it or
+// delivered.
+func (ch *channel) take(p *Publication) verdict {
+	ch.mu.Lock()
+	v := ch.judge(p)
+	switch v {
+	case early:
+		ch.last = p.Position
+	case next:
+		ch.last = p.Position
+		ch.keep(p)
+		subs := ch.list.lend()
+		ch.mu.Unlock()
+		for _, s := range subs {
+			s.Deliver(p)
+		}
+		ch.hub.tails.shrink()
+		return v
+	}
+	ch.mu.Unlock()
+	if v == stranger {
+		ch.lose(p.Position, ErrEpoch)
+	}
+	return v
+}
+
+func (ch *channel) tell(c *PresenceChange) {
 	ch.mu.Lock()
 	subs := ch.list.lend()
 	ch.mu.Unlock()
-
 	for _, s := range subs {
 		s.Change(c)
 	}
+}
+
+// lose lets all subscribers go and follows the log from pos on.
+func (ch *channel) lose(pos Position, cause error) {
+	ch.mu.Lock()
+	if ch.state != closed {
+		ch.last = pos
+		ch.resetTail()
+	}
+	subs := ch.list.clear()
+	ch.mu.Unlock()
+	for _, s := range subs {
+		s.Lost(cause)
+	}
+	if len(subs) == 0 {
+		return
+	}
+	ch.hub.counts.lost.Add(uint64(len(subs)))
+	go ch.abandon(len(subs)) // the broker is not called from its own call
+}
+
+// abandon does for n lost subscribers what Unsubscribe does for one.
+func (ch *channel) abandon(n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), abandonTime)
+	defer cancel()
+	defer ch.hub.release(ch, n)
+	_ = ch.closeIfEmpty(ctx) // the next one to join subscribes anew
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 )
 
-// History returns a part of a channel's log, as [Historian] has it.
+// History returns a part of a channel's log, as [Historian] has it, at a time after the
+// call. Those who ask for the same while an earlier read is under way share the
+// next one; nobody changes the page.
 //
 // The error is one of [CheckChannel], [ErrNoHistory], the context's or the broker's; or
 // [ErrEpoch] when q.From is of another epoch, where the page has its Top even so.
@@ -26,7 +28,10 @@ func (h *Hub) history(ctx context.Context, channel string, q Query) (Page, error
 		return Page{}, err
 	}
 	q.Limit = max(q.Limit, 1)
-	page, err := historian.History(ctx, channel, q)
+	page, err := h.lookups.share(ctx, newQueryKey(channel, q), func() (Page, error) {
+		h.counts.reads.Add(1)
+		return historian.History(ctx, channel, q)
+	})
 	if err != nil {
 		return Page{}, err
 	}

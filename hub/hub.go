@@ -28,6 +28,7 @@ type Hub struct {
 
 	shards   [shardCount]shard
 	patterns patterns
+	lookups  lookups
 	tails    tails
 	counts   counts
 }

@@ -9,11 +9,15 @@ import (
 // Recover returns the publications of a channel behind from, in their order, up to
 // upTo, which is where the caller has joined. There are at most limit; when the
 // last one is not at upTo the caller goes on from it. Where nothing lies between,
-// there are none. From may be ahead of upTo when the caller has heard more from another node than
-// this one has: there are none then either, and what is delivered up to
-// from is to be left out.
+// there are none. From may be ahead of upTo when the caller has heard more from
+// another node than this one has: there are none then either, and what is
+// delivered up to from is to be left out.
 //
-// The error is [ErrNoHistory], [ErrEpoch], [ErrTrimmed], the context's or the broker's.
+// The node's own recent publications answer if they reach back that far. Otherwise
+// all who ask at about the same time share one read of the broker's history.
+//
+// The error is [ErrNoHistory], [ErrEpoch], [ErrTrimmed], the context's or the
+// broker's.
 func (h *Hub) Recover(ctx context.Context, channel string, from, upTo Position, limit int) ([]*Publication, error) {
 	ps, err := h.recover(ctx, channel, from, upTo, max(limit, 1))
 	if err != nil {
@@ -33,65 +37,51 @@ func (h *Hub) recover(ctx context.Context, channel string, from, upTo Position, 
 	if err != nil {
 		return nil, err
 	}
-	page, err := historian.History(ctx, channel, Query{From: &from, Limit: limit})
-	switch {
-	case err != nil:
-		return nil, err
-	case page.Top.Epoch != from.Epoch || page.Top.Offset < from.Offset:
-		return nil, ErrEpoch
-	case from.Offset > upTo.Offset:
-		return nil, nil
-	}
-	var ps []*Publication
-	for _, p := range page.Publications {
-		if p.Offset > upTo.Offset {
-			break
+	ch := h.hold(channel)
+	defer h.release(ch, 1)
+	var all []*Publication
+	for {
+		ps, err := ch.ask(ctx, historian, request{from: from, upTo: upTo, limit: limit - len(all)})
+		if err != nil {
+			return nil, err
 		}
-		if p.Prev != from.Offset {
-			return nil, ErrTrimmed
+		all = append(all, ps...)
+		if len(ps) == 0 || len(all) >= limit || all[len(all)-1].Offset >= upTo.Offset {
+			return all, nil
 		}
-		from = p.Position
-		ps = append(ps, p)
+		from = all[len(all)-1].Position
 	}
-	if len(ps) == 0 {
-		return nil, ErrTrimmed
-	}
-	return ps, nil
 }
 
-// Latest returns the last n publications of a channel up to upTo, which is where the
-// caller has joined, in their order; fewer where fewer are kept.
-// Errors are those of Recover but ErrTrimmed.
+// Latest returns the last n publications of a channel up to upTo, which is where
+// the caller has joined, in their order; fewer where fewer are kept. It answers and
+// fails as Recover does, without [ErrTrimmed].
 func (h *Hub) Latest(ctx context.Context, channel string, n int, upTo Position) ([]*Publication, error) {
-	ps, err := h.latest(ctx, channel, n, upTo)
-	if err != nil {
-		return nil, fmt.Errorf("recover %q: %w", channel, err)
-	}
-	return ps, nil
-}
-
-func (h *Hub) latest(ctx context.Context, channel string, n int, upTo Position) ([]*Publication, error) {
 	historian, err := h.historian(channel)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("latest of %q: %w", channel, err)
 	}
-	page, err := historian.History(ctx, channel, Query{From: &upTo, Limit: max(n, 1), Reverse: true})
-	switch {
-	case err != nil:
-		return nil, err
-	case page.Top.Epoch != upTo.Epoch:
-		return nil, ErrEpoch
+	ch := h.hold(channel)
+	defer h.release(ch, 1)
+	n = min(max(n, 1), ch.options.History)
+	ps, err := ch.ask(ctx, historian, request{latest: true, upTo: upTo, limit: n})
+	if err != nil {
+		return nil, fmt.Errorf("latest of %q: %w", channel, err)
 	}
-	// What is kept must end at upTo and have no hole.
-	var ps []*Publication
-	last := upTo.Offset
-	for _, p := range page.Publications {
-		if p.Offset != last {
-			break
-		}
-		ps = append(ps, p)
-		last = p.Prev
-	}
-	slices.Reverse(ps)
 	return ps, nil
+}
+
+// recall answers a request from the tail, if that reaches so far.
+func (ch *channel) recall(q *request) ([]*Publication, bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.state == closed || q.upTo.Epoch != ch.last.Epoch {
+		return nil, false
+	}
+	ch.trimTail()
+	ps, ok := q.answer(&ch.tail.run)
+	if !ok {
+		return nil, false
+	}
+	return slices.Clone(ps), true // the tail's own array changes
 }
