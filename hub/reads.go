@@ -236,8 +236,8 @@ func (ch *channel) settleBehind(rs *reads, query Query, page Page) {
 			w.settle(nil, ErrEpoch) // no log of this epoch was ever so long
 		case ok:
 			w.settle(slices.Clone(ps), nil)
-		case w.from == from || w.from.Offset < r.end():
-			w.settle(nil, ErrTrimmed)
+		case w.from == from, w.from.Offset < r.start && r.bottom, w.from.Offset > r.start && w.from.Offset < r.end():
+			w.settle(nil, ErrTrimmed) // not kept, or no position of this log
 		}
 	})
 	ch.hub.tails.shrink()
