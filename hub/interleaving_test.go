@@ -16,28 +16,35 @@ import (
 
 var seed = flag.Uint64("seed", 0, "seed of the one interleaving that TestInterleavings runs; 0 means many, from a random one on")
 
+// interleavings is how many seeds are run.
+const interleavings = 10_000
+
 // Subscribing, recovering, publishing, unsubscribing and disconnecting in any order
 // neither deadlock nor lose. Each seed is one order of the steps of all goroutines,
 // and one kind of disturbance. A failure names its seed:
 //
 //	go test ./hub -run TestInterleavings -seed SEED
-//
-// There are 10,000 seeds, and 1,000 under the race detector, which takes ten times as long.
 func TestInterleavings(t *testing.T) {
 	if *seed != 0 {
 		interleave(t, *seed, true)
 		return
 	}
 	first := uint64(time.Now().UnixNano())
-	n := 10_000
-	if raceDetector {
-		n = 1000
-	}
-	t.Logf("%d seeds from %d on", n, first)
+	t.Logf("%d seeds from %d on", interleavings, first)
+	sums := make([]tally, 4)
+	t.Run("seeds", func(t *testing.T) {
+		for part := range sums {
+			t.Run(fmt.Sprint(part), func(t *testing.T) {
+				t.Parallel()
+				for i := part; i < interleavings; i += len(sums) {
+					sums[part].add(interleave(t, first+uint64(i), false).tally)
+				}
+			})
+		}
+	})
 	var sum tally
-	for i := range n {
-		w := interleave(t, first+uint64(i), false)
-		sum.add(w.tally)
+	for _, s := range sums {
+		sum.add(s)
 	}
 	t.Logf("%d recovered, %d declared lost, %d subscriptions lost, %d gaps, %d repaired, %d reads",
 		sum.recovered, sum.declared, sum.lost, sum.gaps, sum.repaired, sum.reads)

@@ -28,11 +28,14 @@ type repair struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed at its end
 
+	// Owned by its goroutine: up to where held publications were dropped.
+	lost Position
+
 	// Guarded by the channel's lock.
 	held     []held
 	bytes    int
-	overflow bool     // held is dropped,
-	skipped  Position // up to here
+	overflow bool     // held is dropped
+	skipped  Position // of the last publication that was held or dropped
 }
 
 // held is what the broker said during a repair: one of the two.
@@ -100,9 +103,9 @@ func (ch *channel) run(ctx context.Context, r *repair, historian Historian) {
 		h, err := ch.unhold(r)
 		switch {
 		case err != nil:
-			ch.lose(r.skipped, fmt.Errorf("%w: %w", ErrGap, err))
+			ch.lose(r.lost, fmt.Errorf("%w: %w", ErrGap, err))
 		case h.publication != nil:
-			if err := ch.fill(ctx, h.publication, historian); err != nil {
+			if err := ch.fill(ctx, r, h.publication, historian); err != nil {
 				ch.lose(h.publication.Position, fmt.Errorf("%w: %w", ErrGap, err))
 			}
 		case h.change != nil:
@@ -114,12 +117,12 @@ func (ch *channel) run(ctx context.Context, r *repair, historian Historian) {
 }
 
 // unhold returns what was held first. When there is nothing, the channel follows its log
-// again. The error means that something was dropped, up to r.skipped.
+// again. The error means that something was dropped, up to r.lost.
 func (ch *channel) unhold(r *repair) (held, error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if r.overflow {
-		r.overflow, r.bytes = false, 0
+		r.overflow, r.bytes, r.lost = false, 0, r.skipped
 		return held{}, errHeld
 	}
 	if len(r.held) == 0 {
@@ -135,15 +138,26 @@ func (ch *channel) unhold(r *repair) (held, error) {
 	return h, nil
 }
 
+// heldUpTo returns up to where to read when p does not continue the log. What is
+// held is read with what is missing: another gap in it costs no other read.
+func (ch *channel) heldUpTo(r *repair, p *Publication) Position {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if r.skipped.Epoch == p.Epoch && r.skipped.Offset > p.Prev {
+		return r.skipped
+	}
+	return Position{p.Epoch, p.Prev}
+}
+
 // fill takes p after everything that is missing in front of it.
-func (ch *channel) fill(ctx context.Context, p *Publication, historian Historian) error {
+func (ch *channel) fill(ctx context.Context, r *repair, p *Publication, historian Historian) error {
 	broken := false
 	for ch.take(p) == gap {
 		if ch.last.Offset >= p.Prev {
 			return ErrTrimmed // its Prev contradicts what was seen
 		}
 		broken = true
-		missing := request{from: ch.last, upTo: Position{p.Epoch, p.Prev}, limit: repairPage}
+		missing := request{from: ch.last, upTo: ch.heldUpTo(r, p), limit: repairPage}
 		ps, err := ch.ask(ctx, historian, missing)
 		if err != nil {
 			return err
