@@ -82,29 +82,29 @@ func TestPublishRefuses(t *testing.T) {
 		name   string
 		r      *http.Request
 		status int
-		code   string
+		reason string
 	}{
-		{"GET", request("GET", ""), 405, "method_not_allowed"},
-		{"PUT", request("PUT", good), 405, "method_not_allowed"},
-		{"no content type", request("POST", good, "Content-Type", ""), 415, "unsupported_media_type"},
-		{"a form", request("POST", good, "Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported_media_type"},
-		{"a form's text", request("POST", good, "Content-Type", "text/plain"), 415, "unsupported_media_type"},
-		{"another charset", request("POST", good, "Content-Type", "application/json; charset=utf-16"), 415, "unsupported_media_type"},
-		{"nothing", request("POST", ""), 400, "invalid_argument"},
-		{"an array", request("POST", "[]"), 400, "invalid_argument"},
-		{"something behind", request("POST", good+"x"), 400, "invalid_argument"},
-		{"not UTF-8", request("POST", `{"channel":"news","data":"`+"\xff"+`"}`), 400, "invalid_argument"},
-		{"too deep", request("POST", `{"channel":"news","data":`+strings.Repeat("[", 64)+strings.Repeat("]", 64)+`}`), 400, "invalid_argument"},
-		{"an unknown member", request("POST", `{"channel":"news","data":1,"x\u001b[2J":1}`), 400, "invalid_argument"},
-		{"a member twice", request("POST", `{"channel":"news","data":1,"data":2}`), 400, "invalid_argument"},
-		{"another case", request("POST", `{"Channel":"news","data":1}`), 400, "invalid_argument"},
-		{"no data", request("POST", `{"channel":"news"}`), 400, "invalid_argument"},
-		{"no channel", request("POST", `{"data":1}`), 400, "invalid_argument"},
-		{"a bad channel", request("POST", `{"channel":"a\nb","data":1}`), 400, "invalid_argument"},
-		{"a channel that is no string", request("POST", `{"channel":1,"data":1}`), 400, "invalid_argument"},
-		{"a long id", request("POST", `{"channel":"a","data":1,"id":"`+long[:65]+`"}`), 400, "invalid_argument"},
-		{"too much data", request("POST", `{"channel":"news","data":"`+long[:99]+`"}`), 413, "too_big"},
-		{"too long a body", request("POST", `{"channel":"news","data":"`+long+`"}`), 413, "too_big"},
+		{"GET", request("GET", ""), 405, "use_post"},
+		{"PUT", request("PUT", good), 405, "use_post"},
+		{"no content type", request("POST", good, "Content-Type", ""), 415, "content_type"},
+		{"a form", request("POST", good, "Content-Type", "application/x-www-form-urlencoded"), 415, "content_type"},
+		{"a form's text", request("POST", good, "Content-Type", "text/plain"), 415, "content_type"},
+		{"another charset", request("POST", good, "Content-Type", "application/json; charset=utf-16"), 415, "content_type"},
+		{"nothing", request("POST", ""), 400, "bad_request"},
+		{"an array", request("POST", "[]"), 400, "bad_request"},
+		{"something behind", request("POST", good+"x"), 400, "bad_request"},
+		{"not UTF-8", request("POST", `{"channel":"news","data":"`+"\xff"+`"}`), 400, "bad_request"},
+		{"too deep", request("POST", `{"channel":"news","data":`+strings.Repeat("[", 64)+strings.Repeat("]", 64)+`}`), 400, "bad_request"},
+		{"an unknown member", request("POST", `{"channel":"news","data":1,"x\u001b[2J":1}`), 400, "bad_request"},
+		{"a member twice", request("POST", `{"channel":"news","data":1,"data":2}`), 400, "bad_request"},
+		{"another case", request("POST", `{"Channel":"news","data":1}`), 400, "bad_request"},
+		{"no data", request("POST", `{"channel":"news"}`), 400, "bad_request"},
+		{"no channel", request("POST", `{"data":1}`), 400, "bad_channel"},
+		{"a bad channel", request("POST", `{"channel":"a\nb","data":1}`), 400, "bad_channel"},
+		{"a channel that is no string", request("POST", `{"channel":1,"data":1}`), 400, "bad_request"},
+		{"a long id", request("POST", `{"channel":"a","data":1,"id":"`+long[:65]+`"}`), 400, "bad_request"},
+		{"too much data", request("POST", `{"channel":"news","data":"`+long[:99]+`"}`), 413, "data_too_big"},
+		{"too long a body", request("POST", `{"channel":"news","data":"`+long+`"}`), 413, "data_too_big"},
 	} {
 		h := hub.New(memory.New(), hub.Config{})
 		s := new(recorder)
@@ -113,8 +113,8 @@ func TestPublishRefuses(t *testing.T) {
 		}
 		status, header, body := post(t, h, c.r)
 		message := fmt.Sprint(body["message"])
-		if status != c.status || body["code"] != c.code || message == "" || strings.ContainsRune(message, '\x1b') {
-			t.Errorf("%s: answer = %d %v, want %d %s", c.name, status, body, c.status, c.code)
+		if status != c.status || body["reason"] != c.reason || message == "" || strings.ContainsRune(message, '\x1b') {
+			t.Errorf("%s: answer = %d %v, want %d %s", c.name, status, body, c.status, c.reason)
 		}
 		if (status == 405) != (header.Get("Allow") == "POST") {
 			t.Errorf("%s: Allow = %q", c.name, header.Get("Allow"))
@@ -197,7 +197,7 @@ func (dead) Publish(context.Context, hub.Message, hub.PublishOptions) (hub.Publi
 // What the broker says is not told to callers.
 func TestBrokerFails(t *testing.T) {
 	status, _, body := post(t, hub.New(dead{}, hub.Config{}), request("POST", `{"channel":"news","data":1}`))
-	if status != 503 || body["code"] != "unavailable" || strings.Contains(fmt.Sprint(body), "10.0.0.7") {
+	if status != 503 || body["reason"] != "unavailable" || strings.Contains(fmt.Sprint(body), "10.0.0.7") {
 		t.Errorf("answer = %d %v, want 503 unavailable, and no word of the broker", status, body)
 	}
 }

@@ -1,0 +1,41 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/api/apipb"
+	"github.com/seed-15847954/ropewalk/hub"
+)
+
+// A service carries the calls out, however they came. Its errors are [Error]s or
+// those of lower floors, which explain explains. All methods may be called at once
+// by many goroutines.
+type service struct {
+	// Constant after New.
+	Config
+	start time.Time
+}
+
+// Info implements the service.
+func (s *service) Info(context.Context, *apipb.InfoRequest) (*apipb.InfoResponse, error) {
+	stats := s.Hub.Stats()
+	broker := &apipb.Broker{Name: s.BrokerName}
+	_, broker.History = s.Broker.(hub.Historian)
+	_, broker.Presence = s.Broker.(hub.PresenceKeeper)
+	_, broker.Patterns = s.Broker.(hub.PatternBroker)
+	return &apipb.InfoResponse{
+		Version:       s.Version,
+		Node:          s.Node,
+		Uptime:        time.Since(s.start).Milliseconds(),
+		Broker:        broker,
+		Clients:       uint64(s.Clients.Len()),
+		Channels:      uint64(stats.Channels),
+		Subscriptions: uint64(stats.Subscriptions),
+		Patterns:      uint64(stats.Patterns),
+		Recovery: &apipb.Recovery{
+			Gaps: stats.Gaps, Repaired: stats.Repaired, Lost: stats.Lost,
+			Reads: stats.Reads, Recalled: stats.Recalled, TailBytes: uint64(stats.TailBytes),
+		},
+	}, nil
+}
