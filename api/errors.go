@@ -108,20 +108,22 @@ func (e *Error) at(pos hub.Position) *Error {
 	return e
 }
 
-// known are errors of lower floors that the caller is told as they are.
+// known are errors of lower floors that the caller is told. Those with text of the
+// floor itself are told in full, others may have come from a broker.
 var known = []struct {
 	err    error
 	reason Reason
+	full   bool
 }{
-	{hub.ErrPattern, BadPattern}, // wraps ErrChannelName at times
-	{hub.ErrChannelName, BadChannel},
-	{hub.ErrDataTooBig, DataTooBig},
-	{hub.ErrConflict, Conflict},
-	{hub.ErrEpoch, OtherEpoch},
-	{hub.ErrNoHistory, NoHistory},
-	{hub.ErrNoPresence, NoPresence},
-	{hub.ErrTooManySubscribers, TooManySubscribers},
-	{session.ErrTooManySubscriptions, TooManySubscriptions},
+	{hub.ErrPattern, BadPattern, true}, // may wrap ErrChannelName
+	{hub.ErrChannelName, BadChannel, true},
+	{hub.ErrDataTooBig, DataTooBig, true},
+	{hub.ErrConflict, Conflict, false},
+	{hub.ErrEpoch, OtherEpoch, false},
+	{hub.ErrNoHistory, NoHistory, false},
+	{hub.ErrNoPresence, NoPresence, false},
+	{hub.ErrTooManySubscribers, TooManySubscribers, false},
+	{session.ErrTooManySubscriptions, TooManySubscriptions, true},
 }
 
 // explain returns err as the caller is told it. What a broker says of its own is
@@ -134,7 +136,11 @@ func explain(err error) *Error {
 		return errorf(Indeterminate, "the broker did not say whether it took the message")
 	}
 	for _, k := range known {
-		if errors.Is(err, k.err) {
+		switch {
+		case !errors.Is(err, k.err):
+		case k.full:
+			return errorf(k.reason, "%v", err)
+		default:
 			return errorf(k.reason, "%v", k.err)
 		}
 	}

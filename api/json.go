@@ -200,7 +200,7 @@ func appendJSON(b []byte, m protoreflect.Message) []byte {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		field := fields.Get(i)
-		if leftOut(field) && !m.Has(field) {
+		if leftOut(field) && !m.Has(field) && !isBase64(m, field) {
 			continue
 		}
 		if len(b) > start {
@@ -221,14 +221,18 @@ func leftOut(field protoreflect.FieldDescriptor) bool {
 	return false
 }
 
+// isBase64 reports whether a field of m holds something else than JSON text.
+func isBase64(m protoreflect.Message, field protoreflect.FieldDescriptor) bool {
+	t := contentTypeOf(m.Descriptor())
+	return t != nil && field.Name() == dataName && m.Get(t).String() != ""
+}
+
 func appendMember(b []byte, m protoreflect.Message, field protoreflect.FieldDescriptor) []byte {
 	v := m.Get(field)
-	if field.Kind() == protoreflect.BytesKind {
-		if t := contentTypeOf(m.Descriptor()); t != nil && m.Get(t).String() != "" {
-			b = append(b, `"base64":"`...)
-			b = base64.StdEncoding.AppendEncode(b, v.Bytes())
-			return append(b, '"')
-		}
+	if isBase64(m, field) {
+		b = append(b, `"base64":"`...)
+		b = base64.StdEncoding.AppendEncode(b, v.Bytes())
+		return append(b, '"')
 	}
 	b = jsonscan.AppendString(b, string(field.Name()))
 	b = append(b, ':')
