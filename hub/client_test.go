@@ -190,3 +190,10 @@ func (c *client) leave(ctx context.Context) {
 		c.facts.fail("%s: %v", c.name, err)
 	}
 }
+
+// at returns the position that the client knows.
+func (c *client) at() hub.Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return *c.last
+}
