@@ -20,6 +20,9 @@ type client struct {
 	facts   *facts
 	pause   func(label string) // where others may come first
 
+	// reaches reports whether everything behind a position is kept. It may be nil.
+	reaches func(channel string, from hub.Position) bool
+
 	mu   sync.Mutex
 	stay *presence     // the present subscription, or nil
 	last *hub.Position // that the client knows
@@ -146,6 +149,9 @@ func (c *client) missed(ctx context.Context, from *hub.Position, pos hub.Positio
 		c.facts.mu.Lock()
 		c.facts.declared++
 		c.facts.mu.Unlock()
+		if c.reaches != nil && c.reaches(c.channel, *from) {
+			c.facts.fail("%s at %v is told %v, and all behind it is kept", c.name, *from, err)
+		}
 		return nil, nil
 	}
 	return nil, err

@@ -93,6 +93,15 @@ func (f *fake) top(channel string) hub.Position {
 	return hub.Position{Epoch: l.epoch, Offset: l.top}
 }
 
+// reaches reports whether everything behind from is kept, which it never is again
+// once it is not.
+func (f *fake) reaches(channel string, from hub.Position) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := f.log(channel)
+	return from.Epoch == l.epoch && len(l.kept) > 0 && l.kept[0].Prev <= from.Offset
+}
+
 func (f *fake) readCount() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -155,7 +155,7 @@ func newScene(seed uint64) *scene {
 	}
 	for i := range 5 {
 		s.clients = append(s.clients, &client{
-			name: fmt.Sprint("client ", i), hub: s.hub, channel: []string{"a", "a", "a", "b", "b"}[i], facts: s.facts, pause: s.pause,
+			name: fmt.Sprint("client ", i), hub: s.hub, channel: []string{"a", "a", "a", "b", "b"}[i], facts: s.facts, pause: s.pause, reaches: s.fake.reaches,
 		})
 	}
 	return s
