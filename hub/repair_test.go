@@ -44,6 +44,7 @@ func TestRepair(t *testing.T) {
 				m := newMourner()
 				from := subscribe(t, h, "news", m)
 				fill(t, h, f, "news", 6)
+				<-time.After(time.Second) // a second gap may wait for its reading
 				synctest.Wait()
 				if got, want := m.data(), "1 2 3 4 5 6"; got != want {
 					t.Errorf("got %q, want %q", got, want)
