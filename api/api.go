@@ -21,11 +21,10 @@ const (
 	// callTime bounds a call.
 	callTime = 10 * time.Second
 
-	// maxEnvelope is what a request may have around the data, in bytes.
-	maxEnvelope = 4 << 10
-
-	// minRequest is what every request may have, so that many small messages fit in.
-	minRequest = 1 << 20
+	// maxEnvelope is what a request may have around the data, in bytes, and
+	// maxEnvelopes that of one about many things.
+	maxEnvelope  = 16 << 10
+	maxEnvelopes = 1 << 20
 
 	// maxMany bounds the elements of a list in a request, and those of a page.
 	maxMany = 1000
@@ -70,11 +69,8 @@ func New(config Config) http.Handler {
 		config.Clients = nobody{}
 	}
 	s := &service{Config: config, start: time.Now()}
-	// Base64 makes four bytes of three.
-	limit := max(minRequest, config.MaxData/3*4+maxEnvelope)
-
 	options := []connect.HandlerOption{
-		connect.WithReadMaxBytes(limit),
+		connect.WithConditionalHandlerOptions(s.options),
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(intercept)),
 		connect.WithCodec(protoCodec{}),
 		connect.WithCodec(jsonCodec{"json"}),
@@ -83,7 +79,7 @@ func New(config Config) http.Handler {
 	path, rpc := apipbconnect.NewApiHandler(s, options...)
 	refusal := connect.NewErrorWriter(options...)
 	mux := http.NewServeMux()
-	mux.Handle("/api/", &plain{methods: s.methods(), limit: int64(limit)})
+	mux.Handle("/api/", &plain{methods: s.methods(), limit: s.limit})
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if err := checkOrigin(r); err != nil {
 			refuse(refusal, w, r, explain(err))
@@ -92,6 +88,26 @@ func New(config Config) http.Handler {
 		rpc.ServeHTTP(w, r)
 	})
 	return mux
+}
+
+// aboutMany are the methods whose requests are about many things, by both names.
+var aboutMany = map[string]bool{
+	"publish_batch": true, apipbconnect.ApiPublishBatchProcedure: true,
+	"broadcast": true, apipbconnect.ApiBroadcastProcedure: true,
+}
+
+// limit returns how many bytes a request of that method may have. Base64 makes four
+// bytes of three.
+func (s *service) limit(method string) int {
+	envelope := maxEnvelope
+	if aboutMany[method] {
+		envelope = maxEnvelopes
+	}
+	return (s.MaxData+2)/3*4 + envelope
+}
+
+func (s *service) options(spec connect.Spec) []connect.HandlerOption {
+	return []connect.HandlerOption{connect.WithReadMaxBytes(s.limit(spec.Procedure))}
 }
 
 // refuse answers a call in its own protocol.
@@ -115,11 +131,6 @@ func intercept(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		return answer, nil
 	}
-}
-
-// Publish returns the handler of New with nothing but a hub.
-func Publish(h *hub.Hub, maxData int) http.Handler {
-	return New(Config{Hub: h, MaxData: maxData})
 }
 
 var errCallTime = errors.New("the call took too long")

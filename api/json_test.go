@@ -88,7 +88,7 @@ func TestDecodeJSONManyTags(t *testing.T) {
 	}
 	in.WriteString(`"y":""}}`)
 	err := decodeJSON(in.Bytes(), new(apipb.PublishRequest).ProtoReflect())
-	if err == nil || err.Error() != "bad_request: more than 32 tags" {
+	if err == nil || err.Error() != "bad_request: more than 16 tags" {
 		t.Errorf("decodeJSON = %v, want a refusal", err)
 	}
 }

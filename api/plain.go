@@ -19,8 +19,8 @@ const documentName = "openapi.json"
 
 // plain serves the methods as plain JSON.
 type plain struct {
-	methods map[string]method // by the last element of the path
-	limit   int64             // of a request's body, in bytes
+	methods map[string]method     // by the last element of the path
+	limit   func(name string) int // of a request's body, in bytes
 }
 
 // A method makes the request's message, has fill fill it, and carries the call out.
@@ -84,15 +84,31 @@ func (h *plain) call(name string, w http.ResponseWriter, r *http.Request) (proto
 	ctx, cancel := context.WithTimeoutCause(r.Context(), callTime, errCallTime)
 	defer cancel()
 	return m(ctx, func(message protoreflect.Message) error {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.limit))
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return errorf(RequestTooBig, "a request of more than %d bytes", h.limit)
-		}
+		body, err := readBody(w, r, int64(h.limit(name)))
 		if err != nil {
-			return errorf(BadRequest, "the body ended early")
+			return err
 		}
 		return decodeJSON(body, message)
 	})
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	tooBig := errorf(RequestTooBig, "a request of more than %d bytes", limit)
+	if r.ContentLength > limit {
+		if r.ProtoMajor == 1 {
+			// Nobody waits for the body that was announced.
+			w.Header().Set("Connection", "close")
+		}
+		return nil, tooBig
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooBig
+	}
+	if err != nil {
+		return nil, errorf(BadRequest, "the body ended early")
+	}
+	return body, nil
 }
 
 // checkHeader looks at everything but the body.

@@ -35,7 +35,7 @@ func (r *recorder) Deliver(p *hub.Publication) { r.got = append(r.got, p) }
 func post(t *testing.T, h *hub.Hub, r *http.Request) (int, http.Header, map[string]any) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	api.Publish(h, maxData).ServeHTTP(w, r)
+	api.New(api.Config{Hub: h, MaxData: maxData}).ServeHTTP(w, r)
 	var body map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		t.Fatalf("the answer %q is not JSON: %v", w.Body, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"mime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,7 +21,7 @@ const (
 
 	// maxTags bounds the tags of a publication; each has a name and a value of
 	// at most maxTag bytes.
-	maxTags = 32
+	maxTags = 16
 	maxTag  = 256
 
 	// maxAtOnce bounds how many channels of one call are published to at once.
@@ -86,8 +87,8 @@ func (s *service) checkData(data []byte, contentType string) error {
 		}
 		return nil
 	}
-	_, _, err := mime.ParseMediaType(contentType)
-	if err != nil || len(contentType) > maxContentType || !printable(contentType) {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || !strings.Contains(mediaType, "/") || len(contentType) > maxContentType || !printable(contentType) {
 		return errorf(BadRequest, "content_type is not a media type of at most %d bytes", maxContentType)
 	}
 	return nil

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -56,6 +57,28 @@ func (b *backEnd) listen(t *testing.T) string {
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// httpClient returns a client whose connections end with the test.
+func httpClient(t *testing.T) *http.Client {
+	t.Helper()
+	transport := new(http.Transport)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// reason calls a method in plain JSON and returns the reason of its error.
+func reason(t *testing.T, b *backEnd, name, body string) string {
+	t.Helper()
+	r := request(http.MethodPost, body)
+	r.URL.Path = "/api/" + name
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	var answer struct{ Reason string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("%s: the answer %q is not JSON: %v", name, w.Body, err)
+	}
+	return answer.Reason
 }
 
 // speakers are the ways to call that clients of Connect have.
@@ -327,8 +350,7 @@ func TestBrokerFailsCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &backEnd{handler: api.New(api.Config{Hub: hub.New(c.broker, hub.Config{})})}
-			rpc := apipbconnect.NewApiClient(new(http.Client), b.listen(t))
-			defer http.DefaultClient.CloseIdleConnections()
+			rpc := apipbconnect.NewApiClient(httpClient(t), b.listen(t))
 			_, err := rpc.Publish(t.Context(), &apipb.PublishRequest{Channel: "news", Data: []byte(`1`)})
 			code, why := detail(t, err)
 			if code != connect.CodeUnavailable || why.Reason != c.reason || !why.Retry || strings.Contains(err.Error(), "10.0.0.7") {

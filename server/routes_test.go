@@ -28,7 +28,8 @@ type entrance struct {
 // allRoutes is every route there is. Who adds one says here who may use it.
 var allRoutes = []entrance{
 	{pattern: "/connection/websocket", method: "GET", path: "/connection/websocket", foreign: 403},
-	{pattern: "/api/publish", method: "POST", path: "/api/publish", foreign: 403},
+	{pattern: "/api/{method}", method: "POST", path: "/api/publish", foreign: 403},
+	{pattern: "/ropewalk.api.v1.Api/{method}", method: "POST", path: "/ropewalk.api.v1.Api/Info", foreign: 403},
 	// These change nothing, and a page of another origin cannot read the answer.
 	{pattern: "GET /health", method: "GET", path: "/health", foreign: 200},
 	{pattern: "GET /metrics", method: "GET", path: "/metrics", foreign: 200},

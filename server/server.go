@@ -40,6 +40,7 @@ type Server struct {
 	// Constant after New.
 	config   Config
 	log      *slog.Logger
+	broker   hub.Broker
 	hub      *hub.Hub
 	sessions *session.Set
 	http     *http.Server
@@ -56,10 +57,12 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	if err := config.checkListen(); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
+	broker := memory.New()
 	s := &Server{
 		config:   config,
 		log:      log,
-		hub:      hub.New(memory.New(), hub.Config{}),
+		broker:   broker,
+		hub:      hub.New(broker, hub.Config{}),
 		sessions: new(session.Set),
 	}
 	routes, err := s.routes()
@@ -121,9 +124,12 @@ func (s *Server) routes() ([]route, error) {
 	}
 	routes := []route{
 		{"/connection/websocket", s.counted(clients)},
-		{"/api/publish", api.Publish(s.hub, s.config.MaxData)},
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
+	}
+	calls := api.New(api.Config{Hub: s.hub, Broker: s.broker, BrokerName: "memory", MaxData: s.config.MaxData})
+	for _, pattern := range api.Patterns() {
+		routes = append(routes, route{pattern, calls})
 	}
 	if s.config.Dev {
 		page := console.Handler()

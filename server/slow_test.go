@@ -247,18 +247,18 @@ func (s *site) raw(request string) (status int, body string, done bool) {
 func TestHostileRequests(t *testing.T) {
 	s := start(t, Config{MaxData: 1000})
 	const post = "POST /api/publish HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-	large := strings.Repeat("x", 8<<10)
+	large := strings.Repeat("x", 32<<10)
 	for _, c := range []struct {
 		name    string
 		request string
 		want    int
 		code    string
 	}{
-		{"a large body", post + "Content-Length: 8192\r\n\r\n" + large, 413, "too_big"},
+		{"a large body", post + "Content-Length: 32768\r\n\r\n" + large, 413, "too_big"},
 		{"a body said to be huge", post + "Content-Length: 9223372036854775807\r\n\r\n" + large, 413, "too_big"},
-		{"a large body in chunks", post + "Transfer-Encoding: chunked\r\n\r\n2000\r\n" + large + "\r\n0\r\n\r\n", 413, "too_big"},
-		{"large headers", "GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat(large, 4) + "\r\n\r\n", 431, ""},
-		{"a large path", "GET /" + strings.Repeat(large, 4) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, ""},
+		{"a large body in chunks", post + "Transfer-Encoding: chunked\r\n\r\n8000\r\n" + large + "\r\n0\r\n\r\n", 413, "too_big"},
+		{"large headers", "GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + large + "\r\n\r\n", 431, ""},
+		{"a large path", "GET /" + large + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, ""},
 		{"two lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400, ""},
 		{"a negative length", post + "Content-Length: -1\r\n\r\n{}", 400, ""},
 		{"another coding", post + "Transfer-Encoding: gzip\r\n\r\n", 501, ""},

@@ -88,7 +88,7 @@ func post(t *testing.T, b *backEnd, body string) {
 	r := httptest.NewRequest(http.MethodPost, "/api/publish", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	api.Publish(b.Hub, b.MaxData).ServeHTTP(w, r)
+	api.New(api.Config{Hub: b.Hub, MaxData: b.MaxData}).ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
 		t.Fatalf("POST /api/publish %s = %d %s", body, w.Code, w.Body)
 	}
