@@ -165,6 +165,23 @@ func (e *Error) rpc() *connect.Error {
 	return out
 }
 
+// ReasonOf returns the reason that a client of the Connect protocol or gRPC finds in
+// an error, and "" where there is none: those that the protocols send themselves
+// have a code alone.
+func ReasonOf(err error) Reason {
+	e, ok := errors.AsType[*connect.Error](err)
+	if !ok {
+		return ""
+	}
+	for _, d := range e.Details() {
+		m, err := d.Value()
+		if detail, ok := m.(*apipb.ErrorDetail); ok && err == nil {
+			return Reason(detail.Reason)
+		}
+	}
+	return ""
+}
+
 // message returns e as it stands in a body or among results.
 func (e *Error) message() *apipb.Error {
 	info := e.Reason.info()
