@@ -1,5 +1,7 @@
 // Package console is the page on which a person can try the server. It is
-// embedded, has no build step, and loads nothing from elsewhere.
+// embedded, has no build step, and loads nothing from elsewhere. page/ropewalk.js
+// is the client of sdk/js: `npm run console` there renews it, and a test of
+// interop tells when it is stale.
 package console
 
 import (
@@ -15,6 +17,9 @@ var page embed.FS
 // files says under which path each file is served, and as what.
 var files = []struct{ path, name, contentType string }{
 	{"/{$}", "page/index.html", "text/html; charset=utf-8"},
+	{"/console/ropewalk.js", "page/ropewalk.js", "text/javascript; charset=utf-8"},
+	{"/console/log.js", "page/log.js", "text/javascript; charset=utf-8"},
+	{"/console/presence.js", "page/presence.js", "text/javascript; charset=utf-8"},
 	{"/console/app.js", "page/app.js", "text/javascript; charset=utf-8"},
 	{"/console/style.css", "page/style.css", "text/css; charset=utf-8"},
 }

@@ -35,6 +35,9 @@ var allRoutes = []entrance{
 	{pattern: "GET /metrics", method: "GET", path: "/metrics", foreign: 200},
 	{pattern: "GET /{$}", method: "GET", path: "/", foreign: 200},
 	{pattern: "GET /console/app.js", method: "GET", path: "/console/app.js", foreign: 200},
+	{pattern: "GET /console/log.js", method: "GET", path: "/console/log.js", foreign: 200},
+	{pattern: "GET /console/presence.js", method: "GET", path: "/console/presence.js", foreign: 200},
+	{pattern: "GET /console/ropewalk.js", method: "GET", path: "/console/ropewalk.js", foreign: 200},
 	{pattern: "GET /console/style.css", method: "GET", path: "/console/style.css", foreign: 200},
 }
 

@@ -1,259 +1,124 @@
-// The page speaks ropewalk.v1.json, see docs/reference/protocol.md. Whatever comes
-// from outside is shown through textContent.
+import { Ropewalk } from "./ropewalk.js";
+import { $, addNote, addPublication, addWire, clearMessages, element } from "./log.js";
+import { forgetPresence, join, leave, readPresence, setOwnName } from "./presence.js";
 
-const subprotocol = "ropewalk.v1.json";
 const pingEvery = 5_000;
-const replyTime = 10_000;
-const firstDelay = 1_000; // the first try after an end waits a random part of it
-const longestDelay = 30_000;
-const mostMessages = 500;
 
-const $ = (id) => document.getElementById(id);
-
-// A Connection keeps one WebSocket open: it connects, asks for answers, and comes
-// back after an end, later each time.
-class Connection extends EventTarget {
-  #url;
-  #socket = null;
-  #lastId = 0;
-  #waiting = new Map(); // command id to {resolve, reject, timer}
-  #failures = 0;
-  #retry = null; // the timer of the next attempt
-  #advice = null; // the last disconnect push
-  #pinging = null;
-
-  constructor(url) {
-    super();
-    this.#url = url;
-  }
-
-  open() {
-    clearTimeout(this.#retry);
-    this.#retry = null;
-    if (this.#socket) return;
-    this.#advice = null;
-    this.#lastId = 0;
-    const socket = new WebSocket(this.#url, subprotocol);
-    this.#socket = socket;
-    this.#tell("state", { state: "connecting" });
-    socket.onopen = () => this.#greet(socket);
-    socket.onmessage = (event) => this.#receive(socket, event.data);
-    socket.onclose = (event) => this.#ended(socket, event);
-  }
-
-  // Closes and stays closed.
-  close() {
-    clearTimeout(this.#retry);
-    this.#retry = null;
-    this.#advice = { retry: false, reason: "disconnected" };
-    if (this.#socket) this.#socket.close(1000);
-    else this.#tell("state", { state: "offline", detail: "disconnected" });
-  }
-
-  get wanted() {
-    return this.#socket !== null || this.#retry !== null;
-  }
-
-  // Tries at once what would be tried later.
-  hurry() {
-    if (this.#retry !== null) this.open();
-  }
-
-  command(name, body) {
-    const socket = this.#socket;
-    if (!socket || socket.readyState !== WebSocket.OPEN) {
-      return Promise.reject(new Error("not connected"));
-    }
-    const id = ++this.#lastId;
-    socket.send(JSON.stringify({ id, [name]: body }));
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new Error(`no answer to ${name}`));
-        this.#abandon(socket);
-      }, replyTime);
-      this.#waiting.set(id, { resolve, reject, timer, name });
-    });
-  }
-
-  async #greet(socket) {
-    try {
-      await this.command("connect", {});
-    } catch {
-      return; // the end of the connection tells more
-    }
-    this.#failures = 0;
-    this.#tell("state", { state: "online" });
-    this.#ping();
-    this.#pinging = setInterval(() => this.#ping(), pingEvery);
-  }
-
-  async #ping() {
-    const start = performance.now();
-    try {
-      await this.command("ping", {});
-      this.#tell("latency", { ms: performance.now() - start });
-    } catch {
-      // the end of the connection tells more
-    }
-  }
-
-  #receive(socket, text) {
-    if (socket !== this.#socket) return;
-    const message = JSON.parse(text);
-    if (message.publication) this.#tell("publication", message.publication);
-    if (message.disconnect) this.#advice = message.disconnect;
-    const waiting = this.#waiting.get(message.id);
-    if (!waiting) return;
-    this.#waiting.delete(message.id);
-    clearTimeout(waiting.timer);
-    if (message.error) {
-      waiting.reject(new Error(`${message.error.message} (${message.error.code})`));
-    } else {
-      waiting.resolve(message[waiting.name]);
-    }
-  }
-
-  // Gives up a connection whose other end is silent: its closing handshake would
-  // not be answered either.
-  #abandon(socket) {
-    if (socket !== this.#socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
-    this.#ended(socket, { code: 1006, reason: "" });
-  }
-
-  #ended(socket, event) {
-    if (socket !== this.#socket) return;
-    this.#socket = null;
-    clearInterval(this.#pinging);
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(new Error("the connection ended"));
-    }
-    this.#waiting.clear();
-    const advice = this.#advice;
-    const reason = advice?.reason || event.reason || "connection lost";
-    const detail = event.code === 1006 ? reason : `${reason} (${event.code})`;
-    if (advice && !advice.retry) {
-      this.#tell("state", { state: "offline", detail });
-      return;
-    }
-    const delay = this.#delay(advice);
-    this.#retry = setTimeout(() => this.open(), delay);
-    this.#tell("state", { state: "offline", detail, delay });
-  }
-
-  // RFC 6455, section 7.2.3: the first attempt is delayed at random, and later
-  // ones wait longer, so that a server that comes back is not overrun.
-  #delay(advice) {
-    const failures = this.#failures++;
-    if (advice?.after !== undefined && failures === 0) return advice.after;
-    const longest = Math.min(longestDelay, firstDelay * 2 ** failures);
-    return failures === 0 ? Math.random() * longest : longest * (0.5 + Math.random() / 2);
-  }
-
-  #tell(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
-
-// channel to { live, epoch, offset }
-const subscriptions = new Map();
-
-const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(`${scheme}//${location.host}/connection/websocket`);
+let client;
+const subscriptions = new Map(); // channel or pattern to its subscription
 
 function showError(err) {
-  $("error").textContent = err ? err.message : "";
+  $("error").textContent = err ? `${err.message}${err.code ? ` (${err.code})` : ""}` : "";
   $("error").hidden = !err;
 }
 
-function element(tag, className, text) {
-  const e = document.createElement(tag);
-  if (className) e.className = className;
-  if (text !== undefined) e.textContent = text;
-  return e;
+// Makes a client of what is chosen. Subscriptions go on where they were with the one before.
+function start() {
+  const before = client;
+  before?.disconnect();
+  client = new Ropewalk(location.origin, {
+    encoding: $("encoding").value,
+    transports: $("transport").value ? [$("transport").value] : undefined,
+    info: { page: "console" },
+  });
+  client.on("wire", addWire);
+  client.on("connecting", () => showState("connecting"));
+  client.on("connected", connected);
+  client.on("disconnected", disconnected);
+  for (const [name, { position }] of [...subscriptions]) subscribe(name, { from: position });
+  if (!isOffline()) client.connect();
 }
 
-function addLine(line) {
-  const list = $("messages");
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  list.append(line);
-  while (list.children.length > mostMessages) list.firstElementChild.remove();
-  $("empty").hidden = true;
-  if (atEnd) list.scrollTop = list.scrollHeight;
+const isOffline = () => $("offline").getAttribute("aria-checked") === "true";
+
+function showState(state, text = state) {
+  $("state").textContent = text;
+  $("state").dataset.state = state;
+  $("publish").disabled = state !== "online";
 }
 
-function addNote(text) {
-  const line = element("li");
-  line.append(element("div", "note", text));
-  addLine(line);
+function connected({ client: name, transport }) {
+  showState("online", `online over ${transport}`);
+  showError();
+  setOwnName(name);
+  measure();
 }
 
-function addPublication(p) {
-  const line = element("li");
-  const meta = element("div", "meta");
-  const time = element("time", "", new Date(p.time).toLocaleTimeString());
-  time.dateTime = new Date(p.time).toISOString();
-  meta.append(element("span", "channel", p.channel), element("span", "", `#${p.offset}`), time);
-  let text = typeof p.data === "string" ? p.data : JSON.stringify(p.data, null, 1);
-  if (p.base64 !== undefined) text = `${p.content_type}: ${p.base64}`;
-  line.append(meta, element("pre", "data", text));
-  addLine(line);
+function disconnected({ code, reason, after }) {
+  const detail = code === 1000 || code === 1006 ? reason : `${reason} (${code})`;
+  const next = after === undefined ? "" : `, trying again in ${Math.ceil(after / 1000)} s`;
+  showState("offline", `offline: ${detail}${next}`);
+  $("latency").textContent = "–";
+  forgetPresence();
+}
+
+async function measure() {
+  try {
+    $("latency").textContent = `${(await client.ping()).toFixed(1)} ms`;
+  } catch {
+    // the end of the connection tells more
+  }
+}
+
+function subscribe(name, options) {
+  const wanted = client;
+  const mark = options.from ? "recovered" : "history";
+  let again = false;
+  let missed = 0;
+  const listeners = {
+    joins: true,
+    onState: showSubscriptions,
+    onLive({ recovered, reason }) {
+      missed = 0;
+      if (recovered === false) addNote(`${name}: something may be lost (${reason})`, "bad");
+      if (wanted === client && !name.includes("*")) readPresence(client, name);
+    },
+    onRecovered() {
+      if (again || options.from) addNote(missed ? `${name}: ${missed} missed, all recovered` : `${name}: nothing missed`, "good");
+      again = true;
+    },
+    onPublication(p) {
+      if (p.recovered) missed++;
+      addPublication(p, p.recovered && (again ? "recovered" : mark));
+    },
+    onJoin: join,
+    onLeave: leave,
+    onGap: ({ last, next }) => addNote(`${name}: nothing came between #${last.offset} and #${next.prev}; asking again`),
+    onUnsubscribed(err) {
+      if (subscriptions.get(name) !== sub) return;
+      subscriptions.delete(name);
+      forgetPresence(name);
+      showSubscriptions();
+      if (err) showError(err);
+    },
+  };
+  const sub = name.includes("*") ? client.subscribePattern(name, listeners) : client.subscribe(name, { ...options, ...listeners });
+  sub.on("live", () => (again = again || !options.latest));
+  subscriptions.set(name, sub);
+  showSubscriptions();
 }
 
 function showSubscriptions() {
-  const items = [...subscriptions].map(([channel, { live }]) => {
+  const items = [...subscriptions].map(([name, sub]) => {
     const item = element("li");
-    item.dataset.channel = channel;
-    item.dataset.live = live;
-    const remove = element("button", "", "×");
+    item.dataset.channel = name;
+    item.dataset.state = sub.state;
+    item.dataset.live = sub.state === "subscribed";
+    const choose = element("button", "name", name);
+    choose.type = "button";
+    choose.title = "Publish to it";
+    choose.addEventListener("click", () => ($("channel").value = name));
+    const remove = element("button", "remove", "×");
     remove.type = "button";
-    remove.setAttribute("aria-label", `Unsubscribe from ${channel}`);
-    remove.addEventListener("click", () => unsubscribe(channel));
-    item.append(element("span", "", channel), remove);
+    remove.setAttribute("aria-label", `Unsubscribe from ${name}`);
+    remove.addEventListener("click", () => {
+      sub.unsubscribe();
+      $("channel").focus();
+    });
+    item.append(choose, remove);
     return item;
   });
   $("subscriptions").replaceChildren(...items);
-}
-
-async function subscribe(channel) {
-  const known = subscriptions.get(channel);
-  if (known?.live || known?.asking) return;
-  const sub = known ?? {};
-  sub.asking = true;
-  subscriptions.set(channel, sub);
-  showSubscriptions();
-  try {
-    const position = await connection.command("subscribe", { channel });
-    if (sub.epoch && (sub.epoch !== position.epoch || sub.offset !== position.offset)) {
-      addNote(`${channel}: messages may have been missed while the connection was down`);
-    }
-    Object.assign(sub, position, { live: true });
-    showError(null);
-    // Removed while the server was asked.
-    if (subscriptions.get(channel) !== sub) await connection.command("unsubscribe", { channel });
-  } catch (err) {
-    if (!known && connection.wanted && $("state").dataset.state === "online") subscriptions.delete(channel);
-    showError(err);
-  } finally {
-    sub.asking = false;
-    showSubscriptions();
-  }
-}
-
-async function unsubscribe(channel) {
-  const live = subscriptions.get(channel)?.live;
-  subscriptions.delete(channel);
-  showSubscriptions();
-  $("channel").focus();
-  if (!live) return;
-  try {
-    await connection.command("unsubscribe", { channel });
-  } catch (err) {
-    showError(err);
-  }
 }
 
 // Text that is JSON is sent as it is meant, any other as a string.
@@ -265,55 +130,22 @@ function parse(text) {
   }
 }
 
-async function publish() {
+$("subscribe-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = $("channel").value;
+  showError();
+  if (!subscriptions.has(name)) subscribe(name, { latest: Number($("latest").value) || undefined });
+});
+
+$("publish-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
   try {
-    await connection.command("publish", { channel: $("channel").value, data: parse($("data").value) });
-    showError(null);
+    await client.publish($("channel").value, parse($("data").value), { timeout: 10_000 });
+    showError();
     $("data").select();
   } catch (err) {
     showError(err);
   }
-}
-
-connection.addEventListener("state", ({ detail: { state, detail, delay } }) => {
-  let text = detail ? `${state}: ${detail}` : state;
-  if (delay !== undefined) text += `, trying again in ${Math.ceil(delay / 1000)} s`;
-  $("state").textContent = text;
-  $("state").dataset.state = state;
-  $("toggle").textContent = connection.wanted ? "Disconnect" : "Connect";
-  $("publish").disabled = state !== "online";
-  if (state === "online") {
-    for (const channel of subscriptions.keys()) subscribe(channel);
-    return;
-  }
-  $("latency").textContent = "–";
-  for (const sub of subscriptions.values()) sub.live = false;
-  showSubscriptions();
-});
-
-connection.addEventListener("latency", ({ detail: { ms } }) => {
-  $("latency").textContent = `${ms.toFixed(1)} ms`;
-});
-
-connection.addEventListener("publication", ({ detail: p }) => {
-  const sub = subscriptions.get(p.channel);
-  if (!sub) return; // it was on its way when the subscription ended
-  if (sub.live && sub.epoch === p.epoch && sub.offset !== p.prev) {
-    addNote(`${p.channel}: a message between #${sub.offset} and #${p.offset} is missing`);
-  }
-  sub.epoch = p.epoch;
-  sub.offset = p.offset;
-  addPublication(p);
-});
-
-$("subscribe-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  subscribe($("channel").value);
-});
-
-$("publish-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  publish();
 });
 
 $("data").addEventListener("keydown", (event) => {
@@ -323,16 +155,15 @@ $("data").addEventListener("keydown", (event) => {
   }
 });
 
-$("clear").addEventListener("click", () => {
-  $("messages").replaceChildren();
-  $("empty").hidden = false;
+$("offline").addEventListener("click", () => {
+  $("offline").setAttribute("aria-checked", String(!isOffline()));
+  if (isOffline()) client.disconnect();
+  else client.connect();
 });
 
-$("toggle").addEventListener("click", () => {
-  if (connection.wanted) connection.close();
-  else connection.open();
-});
+$("clear").addEventListener("click", clearMessages);
+$("transport").addEventListener("change", start);
+$("encoding").addEventListener("change", start);
+setInterval(() => client.state === "connected" && measure(), pingEvery);
 
-addEventListener("online", () => connection.hurry());
-
-connection.open();
+start();
