@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,162 @@ func TestConsole(t *testing.T) {
 		windows.cross("in the second life")
 		windows.screenshot(t, "console-again")
 	})
+}
+
+// What the server is for: a page goes offline, a back end publishes, the page comes
+// back and shows each missed message once and in order; over every transport.
+func TestConsoleRecovers(t *testing.T) {
+	addr := freeAddr(t)
+	start(t, addr, ropewalk, "serve", "--dev", "--listen", addr)
+	forEachBrowser(t, func(t *testing.T, b *browser) {
+		w := b.open("http://" + addr + "/")
+		w.waitOnline()
+		channel := "recovery-" + strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:])
+		w.fill("#channel", channel)
+		w.click("#subscribe")
+		w.waitSubscribed(channel)
+		var want []shown
+		see := func(mark, text string) {
+			want = append(want, shown{mark, text})
+			w.wait(fmt.Sprintf(`document.querySelectorAll("#messages [data-offset]").length >= %d`, len(want)))
+		}
+		for i, transport := range []string{"", "sse", "stream", "poll", "websocket"} {
+			w.choose("#transport", transport)
+			w.choose("#encoding", []string{"json", "protobuf"}[i%2])
+			w.waitOnline()
+			w.waitSubscribed(channel)
+			live := "live over " + transport
+			publishTo(t, addr, channel, live)
+			see("", live)
+
+			w.click("#offline")
+			w.wait(`document.getElementById("state").dataset.state === "offline"`)
+			missed := make([]string, 5)
+			for i := range missed {
+				missed[i] = fmt.Sprintf("%d missed over %s", i, transport)
+				publishTo(t, addr, channel, missed[i])
+			}
+			w.click("#offline")
+			for _, m := range missed {
+				see("recovered", m)
+			}
+			w.waitSubscribed(channel)
+			if got := w.publications(); !slices.Equal(got, want) {
+				t.Fatalf("over %q the page shows %v, want %v", transport, got, want)
+			}
+		}
+	})
+}
+
+// The page fits a phone and a desk, in light and in dark.
+func TestConsoleLooks(t *testing.T) {
+	addr := freeAddr(t)
+	start(t, addr, ropewalk, "serve", "--dev", "--listen", addr)
+	for _, kind := range browsers {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(kind.name+" "+scheme, func(t *testing.T) {
+				b := launchWith(t, kind.driver, tool(t, kind.program), map[string]any{"prefs": map[string]any{
+					"layout.css.prefers-color-scheme.content-override": map[string]int{"dark": 0, "light": 1}[scheme],
+				}})
+				w := b.open("http://" + addr + "/")
+				emulated := scheme
+				if kind.driver == "firefox" {
+					emulated = "" // told at launch
+				}
+				w.do("look", map[string]any{"width": 1280, "height": 900, "scheme": emulated}, nil)
+				w.waitOnline()
+				w.showAll(t, addr)
+				for _, size := range []struct {
+					name          string
+					width, height int
+				}{{"phone", 390, 844}, {"desktop", 1280, 900}} {
+					w.do("look", map[string]any{"width": size.width, "height": size.height, "scheme": emulated}, nil)
+					w.wait(fmt.Sprintf(`innerWidth === %d`, size.width))
+					var overflows bool
+					w.run(`return document.documentElement.scrollWidth > innerWidth`, &overflows)
+					if overflows {
+						t.Errorf("on a %s the page is wider than the window", size.name)
+					}
+					w.screenshot(fmt.Sprintf("console-%s-%s-%s", strings.ToLower(kind.name), size.name, scheme))
+				}
+				var dark bool
+				w.run(`return matchMedia("(prefers-color-scheme: dark)").matches`, &dark)
+				if dark != (scheme == "dark") {
+					t.Errorf("the page is dark: %v, want %s", dark, scheme)
+				}
+			})
+		}
+	}
+}
+
+// showAll brings something into every part of the page.
+func (w *window) showAll(t *testing.T, addr string) {
+	for _, name := range []string{"tides", "news", "weather.*"} {
+		w.fill("#channel", name)
+		w.click("#subscribe")
+		w.waitSubscribed(name)
+	}
+	publishTo(t, addr, "tides", "high water at noon")
+	publishTo(t, addr, "weather.north", "wind from the north-west, 7 to 8, later 9")
+	w.wait(`document.querySelectorAll("#messages [data-offset]").length >= 2`)
+	w.wait(`document.querySelector("#presence [data-client]") !== null`)
+	w.click("#wire-panel summary")
+	w.click("#offline")
+	w.wait(`document.getElementById("state").dataset.state === "offline"`)
+	publishTo(t, addr, "tides", "low water at six")
+	w.click("#offline")
+	w.wait(`document.querySelector('#messages [data-mark="recovered"]') !== null`)
+	w.waitSubscribed("tides")
+	w.wait(`document.querySelectorAll("#wire li").length > 5`)
+	w.wait(`document.querySelector("#presence [data-client]") !== null`)
+	w.wait(`document.getElementById("latency").textContent.endsWith(" ms")`)
+}
+
+// The page is usable with the keyboard alone: from the top, Tab leads to everything.
+func TestConsoleByKeyboard(t *testing.T) {
+	addr := freeAddr(t)
+	start(t, addr, ropewalk, "serve", "--dev", "--listen", addr)
+	forEachBrowser(t, func(t *testing.T, b *browser) {
+		w := b.open("http://" + addr + "/")
+		w.waitOnline()
+		w.press("#channel", "Enter")
+		w.waitSubscribed("news")
+		w.press("#data", "Control+Enter")
+		w.wait(`document.querySelectorAll("#messages [data-offset]").length === 1`)
+		w.press("#offline", "Space")
+		w.wait(`document.getElementById("state").dataset.state === "offline"`)
+		w.press("#offline", "Space")
+		w.waitOnline()
+		var reached []string
+		w.do("tab", map[string]any{"times": 14}, &reached)
+		for _, want := range []string{"transport", "encoding", "offline", "channel", "subscribe", "latest", "data", "publish", "clear", "messages"} {
+			if !slices.Contains(reached, want) {
+				t.Errorf("Tab leads to %v, want %s among them", reached, want)
+			}
+		}
+	})
+}
+
+func (w *window) waitOnline() {
+	w.b.t.Helper()
+	w.wait(`document.getElementById("state").dataset.state === "online"`)
+}
+
+func (w *window) waitSubscribed(channel string) {
+	w.b.t.Helper()
+	w.wait(fmt.Sprintf(`document.querySelector('#subscriptions [data-channel=%q][data-live="true"]') !== null`, channel))
+}
+
+// choose chooses an option of a select.
+func (w *window) choose(selector, value string) {
+	w.b.t.Helper()
+	w.do("choose", map[string]any{"selector": selector, "value": value}, nil)
+}
+
+// press presses a key on an element, with Control held for "Control+Enter".
+func (w *window) press(selector, key string) {
+	w.b.t.Helper()
+	w.do("press", map[string]any{"selector": selector, "key": key}, nil)
 }
 
 // The same page behind a proxy.
@@ -110,6 +267,11 @@ func (c console) screenshot(t *testing.T, name string) {
 
 // publishOverHTTP publishes as a back end does.
 func publishOverHTTP(t *testing.T, addr, text string) {
+	t.Helper()
+	publishTo(t, addr, channel, text)
+}
+
+func publishTo(t *testing.T, addr, channel, text string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
 	defer cancel()

@@ -8,6 +8,8 @@
 //   - browser/ drives Chromium and Firefox; peers/ drives the npm package ws and
 //     the Python package websockets. Both are small programs that take one
 //     command a line, so that the tests themselves are all Go.
+//   - ../sdk/js has the client for JavaScript, whose own tests are run here, in Node
+//     and in the browsers.
 //   - aioquic/ has a peer for HTTP/3, on the Python packages aioquic and websockets.
 //   - testdata/ has the proxies' configuration and the page that the browsers open.
 //   - autobahn/ runs the Autobahn test suite, which takes some ten minutes and so

@@ -58,6 +58,31 @@ const commands = {
     await at(page).locator(selector).click();
   },
 
+  choose: async ({ page, selector, value }) => {
+    await at(page).select(selector, value);
+  },
+
+  press: async ({ page, selector, key }) => {
+    await at(page).bringToFront();
+    await at(page).focus(selector);
+    const [name, held] = key.split("+").reverse();
+    if (held) await at(page).keyboard.down(held);
+    await at(page).keyboard.press(name);
+    if (held) await at(page).keyboard.up(held);
+  },
+
+  // Presses Tab from the top of the page and returns the ids of what has the focus.
+  tab: async ({ page, times }) => {
+    await at(page).bringToFront();
+    await at(page).evaluate("document.activeElement.blur(); document.body.tabIndex = -1; document.body.focus()");
+    const ids = [];
+    for (let i = 0; i < times; i++) {
+      await at(page).keyboard.press("Tab");
+      ids.push(await at(page).evaluate("document.activeElement.id"));
+    }
+    return ids;
+  },
+
   // Waits until the expression js is true. Polls, because a page in the
   // background draws no frames.
   wait: async ({ page, js }) => {
@@ -68,6 +93,13 @@ const commands = {
   run: ({ page, js }) => at(page).evaluate(`(async () => { ${js} })()`),
 
   log: ({ page }) => pages[page].log,
+
+  // How large the window is, in CSS pixels, and which colors its user prefers: light
+  // or dark. Firefox is told of the colors at launch.
+  look: async ({ page, width, height, scheme }) => {
+    await at(page).setViewport({ width, height });
+    if (scheme) await at(page).emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  },
 
   screenshot: async ({ page, path }) => {
     await at(page).screenshot({ path });
