@@ -92,7 +92,7 @@ export function newConnection(owner: Owner, url: string, encoding: Encoding, all
         codec,
         connect,
         session: () => (since ? session! : ""),
-        receive: (wire) => mine === turn && receive(transport.name, connect.id, wire),
+        receive: (wire) => mine === turn && receive(transport.name, wire),
         alive: hear,
         ended: end,
       });
@@ -101,7 +101,7 @@ export function newConnection(owner: Owner, url: string, encoding: Encoding, all
     }
   };
 
-  const receive = (transport: string, connectId: number, wire: Wire) => {
+  const receive = (transport: string, wire: Wire) => {
     hear();
     let event: ServerEvent;
     try {
@@ -115,8 +115,8 @@ export function newConnection(owner: Owner, url: string, encoding: Encoding, all
     if (disconnect) {
       advice = disconnect;
       ended(advice.code, advice.reason);
-    } else if (id !== connectId) {
-      owner.event(event);
+    } else if (since || !id) {
+      owner.event(event); // the first reply is that to connect
     } else if (connect) {
       since = heard;
       session = connect.session;
