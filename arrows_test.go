@@ -49,6 +49,7 @@ var websocketFloors = [][]string{
 	{"internal/protocol", "internal/handshake"},
 	{"."},
 	{"wsjson", "wstest"},
+	{"internal/transcript"}, // for tests
 }
 
 // pure packages work on bytes and headers: they open nothing and never look at
