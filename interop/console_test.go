@@ -158,9 +158,9 @@ func TestConsoleByKeyboard(t *testing.T) {
 		w.waitSubscribed("news")
 		w.press("#data", "Control+Enter")
 		w.wait(`document.querySelectorAll("#messages [data-offset]").length === 1`)
-		w.press("#offline", "Space")
+		w.press("#offline", " ")
 		w.wait(`document.getElementById("state").dataset.state === "offline"`)
-		w.press("#offline", "Space")
+		w.press("#offline", " ")
 		w.waitOnline()
 		var reached []string
 		w.do("tab", map[string]any{"times": 14}, &reached)
