@@ -19,7 +19,7 @@ import (
 // A back end in Go publishes with the generated client, and finds out what went
 // wrong from the details of an error.
 func Example() {
-	broker := memory.New()
+	broker := memory.New(memory.Config{})
 	server := httptest.NewServer(api.New(api.Config{Hub: hub.New(broker, hub.Config{}), Broker: broker, BrokerName: "memory"}))
 	defer server.Close()
 

@@ -25,7 +25,7 @@ func TestLimitsAreExact(t *testing.T) {
 		{"data", data, maxData, 413},
 	} {
 		for n, want := range map[int]int{c.most: 200, c.most + 1: c.over} {
-			if status, _, body := post(t, hub.New(memory.New(), hub.Config{}), request("POST", c.body(n))); status != want {
+			if status, _, body := post(t, hub.New(memory.New(memory.Config{}), hub.Config{}), request("POST", c.body(n))); status != want {
 				t.Errorf("%s of %d: answer = %d %v, want %d", c.name, n, status, body, want)
 			}
 		}
@@ -34,7 +34,7 @@ func TestLimitsAreExact(t *testing.T) {
 
 // Names are bytes of UTF-8, however JSON spells them.
 func TestSpelling(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	s := new(recorder)
 	if _, err := h.Subscribe(t.Context(), "é😀", s); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestSpelling(t *testing.T) {
 
 // Many back ends publish at once: every publication has an offset of its own.
 func TestPublishAtOnce(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	s := new(recorder)
 	if _, err := h.Subscribe(t.Context(), "news", s); err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func request(method, body string, header ...string) *http.Request {
 }
 
 func TestPublish(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	s := new(recorder)
 	start, err := h.Subscribe(t.Context(), "news", s)
 	if err != nil {
@@ -106,7 +106,7 @@ func TestPublishRefuses(t *testing.T) {
 		{"too much data", request("POST", `{"channel":"news","data":"`+long[:99]+`"}`), 413, "data_too_big"},
 		{"too long a body", request("POST", `{"channel":"news","data":"`+long+`"}`), 413, "data_too_big"},
 	} {
-		h := hub.New(memory.New(), hub.Config{})
+		h := hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := new(recorder)
 		if _, err := h.Subscribe(t.Context(), "news", s); err != nil {
 			t.Fatal(err)
@@ -151,13 +151,13 @@ func TestOrigin(t *testing.T) {
 		{"rope.example:8000", 403},
 	} {
 		r := request("POST", `{"channel":"news","data":1}`, "Origin", c.origin)
-		if status, _, body := post(t, hub.New(memory.New(), hub.Config{}), r); status != c.want {
+		if status, _, body := post(t, hub.New(memory.New(memory.Config{}), hub.Config{}), r); status != c.want {
 			t.Errorf("Origin %q: answer = %d %v, want %d", c.origin, status, body, c.want)
 		}
 	}
 	r := request("POST", `{"channel":"news","data":1}`)
 	r.Header["Origin"] = []string{"http://rope.example:8000", "http://rope.example:8000"}
-	if status, _, _ := post(t, hub.New(memory.New(), hub.Config{}), r); status != 403 {
+	if status, _, _ := post(t, hub.New(memory.New(memory.Config{}), hub.Config{}), r); status != 403 {
 		t.Errorf("two Origin headers: answer = %d, want 403", status)
 	}
 }
@@ -168,7 +168,7 @@ func TestOriginOverTLS(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "https://rope.example/api/publish", strings.NewReader(`{"channel":"news","data":1}`))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Origin", origin)
-		if status, _, body := post(t, hub.New(memory.New(), hub.Config{}), r); status != want {
+		if status, _, body := post(t, hub.New(memory.New(memory.Config{}), hub.Config{}), r); status != want {
 			t.Errorf("Origin %q over TLS: answer = %d %v, want %d", origin, status, body, want)
 		}
 	}
@@ -182,7 +182,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestBodyEndsEarly(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/api/publish", broken{})
 	r.Header.Set("Content-Type", "application/json")
-	if status, _, body := post(t, hub.New(memory.New(), hub.Config{}), r); status != 400 {
+	if status, _, body := post(t, hub.New(memory.New(memory.Config{}), hub.Config{}), r); status != 400 {
 		t.Errorf("answer = %d %v, want 400", status, body)
 	}
 }

@@ -180,7 +180,7 @@ const connected = `{"session":"n.s1","client":"c1","node":"n","ping":25000}`
 func TestSubscribe(t *testing.T) {
 	s := newServer(t, func(p *player) {
 		p.answer("connect", `{}`, connected)
-		p.answer("subscribe", `{"channel":"news","latest":2,"joins":true}`, `{"epoch":"e","offset":3}`)
+		p.answer("subscribe", `{"channel":"news","latest":2,"joins":true}`, `{"position":{"epoch":"e","offset":3}}`)
 		p.publish(4, 3)
 		p.send(`{"join":{"channel":"news","member":{"client":"x"}}}`)
 		p.send(`{"skip":{"channel":"news","epoch":"e","offset":8,"prev":4,"reason":"dropped"}}`)
@@ -213,13 +213,13 @@ func TestRecovers(t *testing.T) {
 	s := newServer(t,
 		func(p *player) {
 			p.answer("connect", `{}`, connected)
-			p.answer("subscribe", `{"channel":"news"}`, `{"epoch":"e","offset":3}`)
+			p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
 			p.publish(4, 3)
 			p.conn.CloseNow()
 		},
 		func(p *player) {
 			p.answer("connect", `{"session":"n.s1","subscriptions":[{"channel":"news","from":{"epoch":"e","offset":4}}]}`,
-				`{"session":"n.s1","client":"c1","resumed":true,"subscriptions":[{"subscribe":{"epoch":"e","offset":4,"recovered":true}}]}`)
+				`{"session":"n.s1","client":"c1","resumed":true,"subscriptions":[{"subscribe":{"position":{"epoch":"e","offset":4},"recovered":true}}]}`)
 			p.publish(7, 4)
 			p.publish(8, 7)
 			p.send(`{"disconnect":{"code":1001,"reason":"server is shutting down","retry":true,"after":1}}`)
@@ -227,7 +227,7 @@ func TestRecovers(t *testing.T) {
 		},
 		func(p *player) {
 			p.answer("connect", `{"session":"n.s1","subscriptions":[{"channel":"news","from":{"epoch":"e","offset":8}}]}`,
-				`{"session":"n.s2","client":"c2","subscriptions":[{"subscribe":{"epoch":"f","offset":2,"recovered":false,"reason":"epoch"}}]}`)
+				`{"session":"n.s2","client":"c2","subscriptions":[{"subscribe":{"position":{"epoch":"f","offset":2},"recovered":false,"reason":"epoch"}}]}`)
 			p.send(`{"publication":{"channel":"news","epoch":"f","offset":3,"prev":2,"time":1,"data":"x"}}`)
 			p.wait()
 		})
@@ -241,16 +241,16 @@ func TestRecovers(t *testing.T) {
 func TestBrokenChain(t *testing.T) {
 	s := newServer(t, func(p *player) {
 		p.answer("connect", `{}`, connected)
-		p.answer("subscribe", `{"channel":"news"}`, `{"epoch":"e","offset":3}`)
+		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
 		p.publish(4, 3)
 		p.publish(6, 5)
 		p.publish(7, 6)
 		p.answer("unsubscribe", `{"channel":"news"}`, `{}`)
-		p.answer("subscribe", `{"channel":"news","from":{"epoch":"e","offset":4}}`, `{"epoch":"e","offset":4,"recovered":true}`)
+		p.answer("subscribe", `{"channel":"news","from":{"epoch":"e","offset":4}}`, `{"position":{"epoch":"e","offset":4},"recovered":true}`)
 		p.publish(5, 4)
 		p.publish(6, 5)
 		p.send(`{"unsubscribed":{"channel":"news","code":"insufficient_state","message":"m","retry":true}}`)
-		p.answer("subscribe", `{"channel":"news","from":{"epoch":"e","offset":6}}`, `{"epoch":"e","offset":9,"recovered":false,"reason":"trimmed"}`)
+		p.answer("subscribe", `{"channel":"news","from":{"epoch":"e","offset":6}}`, `{"position":{"epoch":"e","offset":9},"recovered":false,"reason":"trimmed"}`)
 		p.send(`{"unsubscribed":{"channel":"news","code":"forbidden","message":"m","retry":false}}`)
 		p.wait()
 	})
@@ -277,7 +277,7 @@ func TestPublishIsSentAgain(t *testing.T) {
 			p.answer("connect", `{"session":"n.s1"}`, connected)
 			id := p.expect("publish", body)
 			p.send(fmt.Sprintf(`{"id":%d,"error":{"code":"unavailable","message":"m","retry":true}}`, id))
-			p.answer("publish", body, `{"epoch":"e","offset":5,"duplicate":true}`)
+			p.answer("publish", body, `{"position":{"epoch":"e","offset":5},"duplicate":true}`)
 			id = p.expect("publish", `{"channel":"news","id":"m2","base64":"AAH/","content_type":"a/b"}`)
 			p.send(fmt.Sprintf(`{"id":%d,"error":{"code":"data_too_big","message":"m","retry":false}}`, id))
 			p.wait()
@@ -391,7 +391,7 @@ func TestQueries(t *testing.T) {
 func TestBackPressure(t *testing.T) {
 	s := newServer(t, func(p *player) {
 		p.answer("connect", `{}`, connected)
-		p.answer("subscribe", `{"channel":"news"}`, `{"epoch":"e","offset":0}`)
+		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":0}}`)
 		for n := range uint64(20) {
 			p.publish(n+1, n)
 		}
@@ -413,7 +413,7 @@ func TestBackPressure(t *testing.T) {
 func TestUnsubscribe(t *testing.T) {
 	s := newServer(t, func(p *player) {
 		p.answer("connect", `{}`, connected)
-		p.answer("subscribe", `{"channel":"news"}`, `{"epoch":"e","offset":0}`)
+		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":0}}`)
 		p.answer("unsubscribe", `{"channel":"news"}`, `{}`)
 		p.answer("subscribe", `{"pattern":"news"}`, `{}`)
 		p.send(`{"publication":{"channel":"news","pattern":"news","epoch":"e","offset":7,"prev":6,"time":1,"data":1}}`)

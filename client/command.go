@@ -32,7 +32,7 @@ type PublishOptions struct {
 
 // Published says where a message is.
 type Published struct {
-	Position
+	Position `json:"position"`
 
 	// Duplicate says that the ID was known, and Position is that of the first time.
 	Duplicate bool `json:"duplicate"`

@@ -130,7 +130,7 @@ type subscribeResult struct {
 }
 
 type subscribed struct {
-	Position
+	Position  Position `json:"position"`
 	Recovered *bool  `json:"recovered"`
 	Reason    string `json:"reason"`
 }

@@ -28,7 +28,7 @@ func crowd(b *testing.B, h *hub.Hub, n int) {
 func BenchmarkSubscribe(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint("beside ", n), func(b *testing.B) {
-			h := hub.New(memory.New(), hub.Config{})
+			h := hub.New(memory.New(memory.Config{}), hub.Config{})
 			crowd(b, h, n)
 			subs := make([]nobody, 1024)
 			b.ReportAllocs()
@@ -55,7 +55,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	}{{"", hub.Options{}}, {" with history", keeping.Default}} {
 		for _, n := range []int{1, 1000, 10_000} {
 			b.Run(fmt.Sprint("to ", n, c.name), func(b *testing.B) {
-				h := hub.New(memory.New(), hub.Config{Default: c.options})
+				h := hub.New(memory.New(memory.Config{}), hub.Config{Default: c.options})
 				crowd(b, h, n)
 				m := hub.Message{Channel: "news", Data: []byte("1")}
 				b.ReportAllocs()
@@ -72,7 +72,7 @@ func BenchmarkBroadcast(b *testing.B) {
 
 // BenchmarkRecover measures a recovery of 20 publications from the node's tail.
 func BenchmarkRecover(b *testing.B) {
-	h := hub.New(memory.New(), keeping)
+	h := hub.New(memory.New(memory.Config{}), keeping)
 	crowd(b, h, 1)
 	var at []hub.Position
 	for range 50 {

@@ -65,7 +65,7 @@ func unsubscribe(t *testing.T, h *hub.Hub, channel string, s hub.Subscriber) {
 }
 
 func TestFanOut(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	a, b, other := new(recorder), new(recorder), new(recorder)
 	subscribe(t, h, "news", a)
 	subscribe(t, h, "sport", other)
@@ -87,7 +87,7 @@ func TestFanOut(t *testing.T) {
 
 // A subscriber's position and the publications it gets are one chain of offsets.
 func TestPositionsAreContinuous(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	early, late := new(recorder), new(recorder)
 	first := subscribe(t, h, "news", early)
 	acked := publish(t, h, "news", "1")
@@ -111,7 +111,7 @@ func checkChain(t *testing.T, from hub.Position, got []*hub.Publication) {
 }
 
 func TestErrors(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	r := new(recorder)
 	subscribe(t, h, "news", r)
 	_, twice := h.Subscribe(t.Context(), "news", r)
@@ -139,7 +139,7 @@ func TestErrors(t *testing.T) {
 
 // Channels without subscribers cost nothing.
 func TestChannelsAreLetGo(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	r := new(recorder)
 	for i := range 1000 {
 		name := fmt.Sprint("channel ", i)
@@ -174,7 +174,7 @@ func (*leaver) Lost(error) {}
 
 // Joining and leaving do not wait for a broadcast that is under way.
 func TestBroadcastHoldsNoLock(t *testing.T) {
-	h := hub.New(memory.New(), hub.Config{})
+	h := hub.New(memory.New(memory.Config{}), hub.Config{})
 	a, b := new(recorder), new(recorder)
 	l := &leaver{during: func() {}}
 	subscribe(t, h, "news", l)
@@ -284,7 +284,7 @@ func (m *moody) Unsubscribe(ctx context.Context, channel string) error {
 
 // The broker is asked once by the first subscriber and told once by the last.
 func TestBrokerIsAskedOnce(t *testing.T) {
-	m := &moody{Broker: memory.New()}
+	m := &moody{Broker: memory.New(memory.Config{})}
 	h := hub.New(m, hub.Config{})
 	a, b := new(recorder), new(recorder)
 	subscribe(t, h, "news", a)
@@ -299,7 +299,7 @@ func TestBrokerIsAskedOnce(t *testing.T) {
 
 func TestBrokerFails(t *testing.T) {
 	broken := errors.New("broken")
-	m := &moody{Broker: memory.New(), subscribe: broken}
+	m := &moody{Broker: memory.New(memory.Config{}), subscribe: broken}
 	h := hub.New(m, hub.Config{})
 	r := new(recorder)
 	if _, err := h.Subscribe(t.Context(), "news", r); !errors.Is(err, broken) {
@@ -326,7 +326,7 @@ func TestBrokerFails(t *testing.T) {
 // A caller gives up on its own: neither the broker's answer to another one nor the
 // channel is harmed.
 func TestSubscribeGivesUp(t *testing.T) {
-	m := &moody{Broker: memory.New(), block: make(chan struct{})}
+	m := &moody{Broker: memory.New(memory.Config{}), block: make(chan struct{})}
 	h := hub.New(m, hub.Config{})
 	r := new(recorder)
 	first := make(chan error, 1)

@@ -77,7 +77,7 @@ func (s *roughSink) Change(c *hub.PresenceChange) { s.sink.Change(c) }
 // deliveries; with all of history nothing is lost. The order of the steps is the
 // machine's, not the seed's.
 func TestStress(t *testing.T) {
-	broker, ok := hub.Broker(memory.New()).(keeper)
+	broker, ok := hub.Broker(memory.New(memory.Config{})).(keeper)
 	if !ok {
 		t.Skip("broker/memory keeps no history")
 	}
@@ -85,16 +85,19 @@ func TestStress(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r := &rough{keeper: broker, random: rand.New(rand.NewPCG(seed, 0))}
 	h := hub.New(r, hub.Config{Default: hub.Options{History: 10_000, HistoryTime: time.Hour}})
-	facts := &facts{payloads: make(map[hub.Position]string)}
+	known := map[string]*facts{} // by channel: positions are those of one log
 	give := func(string) {
 		for range rand.IntN(3) {
 			runtime.Gosched()
 		}
 	}
 	channels := []string{"a", "b", "c"}
+	for _, channel := range channels {
+		known[channel] = &facts{payloads: make(map[hub.Position]string)}
+	}
 	var clients []*client
 	for i := range 24 {
-		clients = append(clients, &client{name: fmt.Sprint("client ", i), hub: h, channel: channels[i%len(channels)], facts: facts, pause: give})
+		clients = append(clients, &client{name: fmt.Sprint("client ", i), hub: h, channel: channels[i%len(channels)], facts: known[channels[i%len(channels)]], pause: give})
 	}
 	var wg sync.WaitGroup
 	for i, c := range clients {
@@ -133,10 +136,12 @@ func TestStress(t *testing.T) {
 		}
 		c.leave(t.Context())
 	}
-	for _, broken := range facts.broken {
-		t.Error(broken)
-	}
-	if facts.declared > 0 || facts.lost > 0 {
-		t.Errorf("%d declared lost, %d subscriptions lost, with all of history", facts.declared, facts.lost)
+	for _, facts := range known {
+		for _, broken := range facts.broken {
+			t.Error(broken)
+		}
+		if facts.declared > 0 || facts.lost > 0 {
+			t.Errorf("%d declared lost, %d subscriptions lost, with all of history", facts.declared, facts.lost)
+		}
 	}
 }

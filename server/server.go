@@ -4,6 +4,8 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +45,9 @@ type Server struct {
 	broker   hub.Broker
 	hub      *hub.Hub
 	sessions *session.Set
+	lobby    *session.Lobby // nil: nobody is waited for
+	stats    session.Stats
+	node     string
 	http     *http.Server
 
 	// connections counts the handlers of WebSocket requests, from before they leave
@@ -57,13 +62,17 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	if err := config.checkListen(); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	broker := memory.New()
+	broker := memory.New(memory.Config{MaxBytes: config.MaxHistory})
 	s := &Server{
 		config:   config,
 		log:      log,
 		broker:   broker,
-		hub:      hub.New(broker, hub.Config{}),
+		hub:      hub.New(broker, hub.Config{Namespaces: config.Namespaces, Default: *config.Channels}),
 		sessions: new(session.Set),
+		node:     newNode(),
+	}
+	if config.ResumeTime > 0 {
+		s.lobby = &session.Lobby{Time: config.ResumeTime}
 	}
 	routes, err := s.routes()
 	if err != nil {
@@ -97,6 +106,14 @@ func protocols() *http.Protocols {
 	return p
 }
 
+// newNode returns a name for this process that no other has: 32 random bits are
+// plenty for the nodes of one cluster.
+func newNode() string {
+	var b [4]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
 // A route is a pattern of http.ServeMux with what stands behind it.
 type route struct {
 	pattern string
@@ -109,13 +126,16 @@ func (s *Server) routes() ([]route, error) {
 	m.gauge("ropewalk_sessions", "Sessions.", s.sessions.Len)
 	m.gauge("ropewalk_channels", "Channels with subscribers.", s.hub.Channels)
 	m.insecure(s.config.insecure())
-	clients, err := native.New(native.Config{
+	handler, err := native.New(native.Config{
 		Hub:              s.hub,
 		Sessions:         s.sessions,
 		Origins:          s.config.Origins,
 		MaxData:          s.config.MaxData,
 		MaxQueue:         s.config.MaxQueue,
 		MaxSubscriptions: s.config.MaxSubscriptions,
+		Stats:            &s.stats,
+		Lobby:            s.lobby,
+		Node:             s.node,
 		Observer:         m,
 		Log:              s.log,
 	})
@@ -123,11 +143,11 @@ func (s *Server) routes() ([]route, error) {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
 	routes := []route{
-		{"/connection/websocket", s.counted(clients)},
+		{"/connection/websocket", s.counted(handler)},
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
 	}
-	calls := api.New(api.Config{Hub: s.hub, Broker: s.broker, BrokerName: "memory", MaxData: s.config.MaxData})
+	calls := api.New(api.Config{Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions}, Node: s.node, MaxData: s.config.MaxData})
 	for _, pattern := range api.Patterns() {
 		routes = append(routes, route{pattern, calls})
 	}
@@ -210,6 +230,9 @@ func (s *Server) drain() {
 	go func() { stopped <- s.http.Shutdown(ctx) }()
 	if err := s.sessions.Drain(ctx); err != nil {
 		s.log.Warn("connections were cut off", "cause", err)
+	}
+	if s.lobby != nil {
+		s.lobby.Close()
 	}
 	if err := <-stopped; err != nil {
 		s.log.Warn("requests were cut off", "cause", err)

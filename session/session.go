@@ -21,6 +21,12 @@ var (
 
 	// ErrShutdown means that the server is going away.
 	ErrShutdown = errors.New("server is shutting down")
+
+	// ErrLeft means that the client has ended its session on purpose.
+	ErrLeft = errors.New("client has left")
+
+	// ErrTakenOver means that the client goes on over another connection.
+	ErrTakenOver = errors.New("session was resumed over another connection")
 )
 
 // Errors that callers compare. Errors of package hub are passed on as well.
@@ -36,34 +42,25 @@ const (
 	// flushTime is how long an ending session goes on sending what was queued.
 	flushTime = 2 * time.Second
 
-	// leaveTime bounds the call that ends one of its subscriptions.
-	leaveTime = 5 * time.Second
+	// brokerTime bounds the calls of the broker that nobody waits for.
+	brokerTime = 5 * time.Second
 )
 
-// A Transport carries encoded messages to one client.
-type Transport interface {
-	// Send sends packets in their order. It blocks until all are handed to the
-	// network, and is called by one goroutine at a time. The packets are shared with
-	// other sessions. After an error the session ends.
-	Send(packets []hub.Packet) error
+// An Identity is who a session is. Whoever resumes it is the same one to others.
+type Identity struct {
+	// ID is the secret name of the session: that of its node, a dot, and 128 random
+	// bits in hexadecimal.
+	ID string
 
-	// Close tells the client why its session ends, as far as that can still be
-	// sent, and ends the connection. A Send that is blocked returns soon after.
-	// It is called once and blocks for a few seconds at most.
-	Close(cause error)
-
-	// Abort ends the connection at once. It may be called at any time.
-	Abort()
+	// Client is its public name, 64 random bits in hexadecimal.
+	Client string
 }
 
-// A Codec encodes what sessions of one wire format share, as packets that the
-// Transport understands. A codec is used by many goroutines at once.
-type Codec interface {
-	// Format names the wire format. Two codecs of the same name encode alike.
-	Format() hub.Format
-
-	// Publication returns p as it goes to a subscriber.
-	Publication(p *hub.Publication) hub.Packet
+// NewIdentity returns an identity that nobody can guess, on a node.
+func NewIdentity(node string) Identity {
+	var b [24]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return Identity{ID: node + "." + hex.EncodeToString(b[:16]), Client: hex.EncodeToString(b[16:])}
 }
 
 // Config says what a session stands on.
@@ -72,32 +69,46 @@ type Config struct {
 	Transport Transport
 	Codec     Codec
 
-	// MaxQueue bounds the messages that wait to be sent or are being sent, in
-	// bytes. Zero means 1 MiB. A session that exceeds it ends with ErrSlowConsumer.
+	// Identity is who the session is. Zero means a new one without a node.
+	Identity Identity
+
+	// User and Info are what presence says about the client.
+	User string
+	Info []byte
+
+	// MaxQueue bounds the packets that wait to be sent, in bytes. Zero means 1 MiB.
+	// What happens to more is the policy of the channel; a session whose queue is
+	// full of anything else ends with ErrSlowConsumer.
 	MaxQueue int
 
-	// MaxSubscriptions bounds the channels subscribed to. Zero means 128.
+	// MaxSubscriptions bounds the channels and patterns. Zero means 128.
 	MaxSubscriptions int
+
+	// Lobby keeps the session's presence for a while when its connection is lost.
+	// Nil means that it leaves at once.
+	Lobby *Lobby
+
+	// Stats counts what becomes of slow consumers. Nil means nobody does.
+	Stats *Stats
 }
 
 // A Session is one client. All methods may be called at once by many goroutines.
-// Lock order: hub, then mu. No method of the hub or the transport is called
-// while mu is held.
+// Lock order: hub, then mu, then the transport's. No method of the hub is called while
+// mu is held.
 type Session struct {
 	// Constant after New.
-	id string
 	Config
+	since time.Time
 
-	mu            sync.Mutex
-	queue         outbox
-	subscriptions map[string]*subscription
-	cause         error // why the session ends; nil while it lives
+	mu    sync.Mutex
+	queue queue
+	subs  subscriptions
+	cause error // why the session ends; nil while it lives
 
 	done chan struct{} // closed exactly once, by finish
 }
 
-// New returns a live session with a random id of 128 bits. Its owner calls Close
-// at the end and waits for Done.
+// New returns a live session. Its owner calls Close at the end and waits for Done.
 func New(config Config) *Session {
 	if config.MaxQueue == 0 {
 		config.MaxQueue = 1 << 20
@@ -105,21 +116,33 @@ func New(config Config) *Session {
 	if config.MaxSubscriptions == 0 {
 		config.MaxSubscriptions = 128
 	}
-	var id [16]byte
-	rand.Read(id[:]) // never fails: crypto/rand ends the program instead
-	return &Session{
-		id:            hex.EncodeToString(id[:]),
-		Config:        config,
-		subscriptions: make(map[string]*subscription),
-		done:          make(chan struct{}),
+	if config.Identity == (Identity{}) {
+		config.Identity = NewIdentity("")
 	}
+	if config.Stats == nil {
+		config.Stats = new(Stats)
+	}
+	return &Session{Config: config, since: time.Now(), done: make(chan struct{})}
 }
 
-// ID returns the name of the session, which nobody can guess.
-func (s *Session) ID() string { return s.id }
+// ID returns the secret name of the session.
+func (s *Session) ID() string { return s.Identity.ID }
 
-// Done is closed when the session has ended: its connection is closed, its
-// subscriptions are gone and its goroutines have returned.
+// Client returns its public name.
+func (s *Session) Client() string { return s.Identity.Client }
+
+// Since returns when the session began.
+func (s *Session) Since() time.Time { return s.since }
+
+// Queued returns how many bytes wait to be sent.
+func (s *Session) Queued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.bytes
+}
+
+// Done is closed when the session has ended: its connection is closed and its
+// subscriptions are gone.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Cause returns why the session ends or has ended, and nil while it lives.
@@ -129,13 +152,23 @@ func (s *Session) Cause() error {
 	return s.cause
 }
 
-// Send queues a packet. It never blocks. The error is ErrClosed, also when this message was too much.
+// Send queues a packet. It never blocks. The error is ErrClosed, also when this
+// packet was too much.
 func (s *Session) Send(p hub.Packet) error {
 	s.mu.Lock()
-	err := s.push(p)
+	err := s.enqueue(item{packet: p})
 	s.mu.Unlock()
 	return s.settle(err)
 }
+
+// Message sends data to this client alone. It answers as Send does.
+func (s *Session) Message(data []byte, contentType string) error {
+	return s.Send(s.Codec.Message(data, contentType))
+}
+
+// Ready is called by the transport when it has room again. It does not block, and
+// may be called by anyone.
+func (s *Session) Ready() { go s.flush() }
 
 // Close ends the session for the given cause; only the first one counts. It does
 // not block: Done tells the end. What was queued is still sent if that takes two
@@ -148,24 +181,25 @@ func (s *Session) Close(cause error) {
 	}
 	s.cause = cause
 	if errors.Is(cause, ErrSlowConsumer) {
-		s.queue.drop()
+		s.queue.clear()
 	}
-	go s.finish(cause, s.queue.drained(), s.leaveAll())
+	go s.finish(cause, s.queue.drained(), s.subs.endAll())
 }
 
 // finish does the part of Close that blocks.
 func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscription) {
 	defer close(s.done)
-	if !errors.Is(cause, ErrSlowConsumer) {
-		flush := time.NewTimer(flushTime)
-		defer flush.Stop()
-		select {
-		case <-drained:
-		case <-flush.C:
-		}
+	flush := time.NewTimer(flushTime)
+	defer flush.Stop()
+	select {
+	case <-drained:
+	case <-flush.C:
 	}
 	s.Transport.Close(cause)
-	<-drained
+	if s.Lobby != nil && resumable(cause) {
+		s.Lobby.wait(s, subs)
+		return
+	}
 	for _, sub := range subs {
 		s.leave(sub)
 	}

@@ -105,7 +105,7 @@ func end(s *Session) {
 
 func TestSubscribe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWire(), hub.New(memory.New(), hub.Config{})
+		w, h := newWire(), hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}})
 		publish(t, h, "news", "before")
 		if err := s.Subscribe(t.Context(), "news", ack("news")); err != nil {
@@ -129,7 +129,7 @@ func TestSubscribe(t *testing.T) {
 
 func TestSubscribeRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWire(), hub.New(memory.New(), hub.Config{})
+		w, h := newWire(), hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}, MaxSubscriptions: 2})
 		for _, c := range []struct {
 			channel string
@@ -170,7 +170,7 @@ func TestSubscribeRefuses(t *testing.T) {
 // What is published between joining and the answer waits for the answer.
 func TestAnswerComesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWire(), hub.New(memory.New(), hub.Config{})
+		w, h := newWire(), hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}})
 		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) hub.Packet {
 			// The hub has let the session in by now.
@@ -193,7 +193,7 @@ func TestAnswerComesFirst(t *testing.T) {
 // A session that ends while the hub is asked leaves nothing behind.
 func TestEndsWhileSubscribing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWire(), hub.New(memory.New(), hub.Config{})
+		w, h := newWire(), hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}})
 		err := s.Subscribe(t.Context(), "news", func(pos hub.Position) hub.Packet {
 			end(s)
@@ -213,7 +213,7 @@ func TestBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		w.stall = make(chan struct{})
-		s := New(Config{Hub: hub.New(memory.New(), hub.Config{}), Transport: w, Codec: plain{}})
+		s := New(Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: w, Codec: plain{}})
 		for i := range 5 {
 			if err := s.Send(text(fmt.Append(nil, i))); err != nil {
 				t.Fatal(err)
@@ -233,7 +233,7 @@ func TestBatches(t *testing.T) {
 // and nobody else notices.
 func TestSlowConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hub.New(memory.New(), hub.Config{})
+		h := hub.New(memory.New(memory.Config{}), hub.Config{})
 		stalled, healthy := newWire(), newWire()
 		stalled.stall = make(chan struct{})
 		slow := New(Config{Hub: h, Transport: stalled, Codec: plain{}, MaxQueue: 1000})
@@ -271,7 +271,7 @@ func TestQueueIsBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWire()
 			w.stall = make(chan struct{})
-			s := New(Config{Hub: hub.New(memory.New(), hub.Config{}), Transport: w, Codec: plain{}, MaxQueue: 10_000})
+			s := New(Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: w, Codec: plain{}, MaxQueue: 10_000})
 			taken := 0
 			for s.Send(text(make([]byte, size))) == nil {
 				taken++
@@ -288,7 +288,7 @@ func TestQueueIsBounded(t *testing.T) {
 // What comes while a subscription is on its way counts in the bound.
 func TestHeldIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, h := newWire(), hub.New(memory.New(), hub.Config{})
+		w, h := newWire(), hub.New(memory.New(memory.Config{}), hub.Config{})
 		s := New(Config{Hub: h, Transport: w, Codec: plain{}, MaxQueue: 1000})
 		err := s.Subscribe(t.Context(), "news", func(hub.Position) hub.Packet {
 			for range 20 {
@@ -317,7 +317,7 @@ func TestCloseFlushes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWire()
 				w.stall = make(chan struct{})
-				s := New(Config{Hub: hub.New(memory.New(), hub.Config{}), Transport: w, Codec: plain{}})
+				s := New(Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: w, Codec: plain{}})
 				for i := range 3 {
 					if err := s.Send(text(fmt.Append(nil, i))); err != nil {
 						t.Fatal(err)
@@ -345,7 +345,7 @@ func TestTransportFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
 		w.broken = errors.New("no route")
-		s := New(Config{Hub: hub.New(memory.New(), hub.Config{}), Transport: w, Codec: plain{}})
+		s := New(Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: w, Codec: plain{}})
 		_ = s.Send(text("x")) // it may have ended already
 		<-s.Done()
 		if !errors.Is(w.cause, w.broken) {
@@ -368,7 +368,7 @@ func TestIDs(t *testing.T) {
 // add puts a session into the set whose owner removes it when it has ended.
 func add(t *testing.T, set *Set, w *wire) *Session {
 	t.Helper()
-	s := New(Config{Hub: hub.New(memory.New(), hub.Config{}), Transport: w, Codec: plain{}})
+	s := New(Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: w, Codec: plain{}})
 	if err := set.Add(s); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -10,7 +12,8 @@ import (
 // once by many goroutines.
 type Set struct {
 	mu       sync.Mutex
-	sessions map[*Session]struct{}
+	sessions map[string]*Session // by ID
+	clients  map[string]*Session // by Client
 	draining bool
 	empty    chan struct{} // closed when the last session has left a draining set
 }
@@ -24,9 +27,10 @@ func (t *Set) Add(s *Session) error {
 		return ErrShutdown
 	}
 	if t.sessions == nil {
-		t.sessions = make(map[*Session]struct{})
+		t.sessions = make(map[string]*Session)
+		t.clients = make(map[string]*Session)
 	}
-	t.sessions[s] = struct{}{}
+	t.sessions[s.ID()], t.clients[s.Client()] = s, s
 	return nil
 }
 
@@ -34,7 +38,12 @@ func (t *Set) Add(s *Session) error {
 func (t *Set) Remove(s *Session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.sessions, s)
+	if t.sessions[s.ID()] == s {
+		delete(t.sessions, s.ID())
+	}
+	if t.clients[s.Client()] == s {
+		delete(t.clients, s.Client())
+	}
 	if t.draining && len(t.sessions) == 0 {
 		t.signal()
 	}
@@ -45,6 +54,31 @@ func (t *Set) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.sessions)
+}
+
+// Session returns the live session of that secret ID, or nil.
+func (t *Set) Session(id string) *Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sessions[id]
+}
+
+// Client returns the live session of that public name, or nil.
+func (t *Set) Client(name string) *Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.clients[name]
+}
+
+// All returns the live sessions in the order of their public names.
+func (t *Set) All() []*Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]*Session, 0, len(t.clients))
+	for _, name := range slices.Sorted(maps.Keys(t.clients)) {
+		all = append(all, t.clients[name])
+	}
+	return all
 }
 
 // Drain closes every session with ErrShutdown, lets none in any more, and waits
@@ -78,7 +112,7 @@ func (t *Set) drain() ([]*Session, <-chan struct{}) {
 		}
 	}
 	sessions := make([]*Session, 0, len(t.sessions))
-	for s := range t.sessions {
+	for _, s := range t.sessions {
 		sessions = append(sessions, s)
 	}
 	return sessions, t.empty

@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -16,74 +18,119 @@ import (
 
 const shardCount = 64
 
-// A Broker is a [hub.Broker] inside the process. It keeps nothing but positions:
-// a publication goes to those who are subscribed when it comes.
-// All methods may be called at once by many goroutines.
+// A Config bounds a broker. The zero value is fine.
+type Config struct {
+	// MaxBytes bounds the memory that histories and remembered IDs take. Beyond it
+	// the channel that was published to least recently loses its history, and then its
+	// IDs. Zero means 256 MiB.
+	MaxBytes int
+}
+
+// A Broker is a [hub.Broker] inside the process, with history, presence and
+// patterns. All methods may be called at once by many goroutines.
 type Broker struct {
-	epoch  string
-	seed   maphash.Seed
-	shards [shardCount]shard
-}
+	// Constant after New.
+	epoch string
+	max   int64
+	seed  maphash.Seed
 
-// A shard holds a part of the logs. Its lock may be taken while a log's is held,
-// not the other way round.
-type shard struct {
-	mu   sync.Mutex
-	logs map[string]*log
+	shards   [shardCount]shard
+	bytes    atomic.Int64 // of histories and IDs
+	patterns patterns
 
-	// floor is at least the top of every log that was let go, and where new logs
-	// begin. Channels without a subscriber thus cost no memory, and yet no offset
-	// of a channel is ever used twice in an epoch.
-	floor uint64
-}
-
-type log struct {
-	mu   sync.Mutex
-	top  uint64
-	sink hub.Sink // nil until Subscribe has come to set it
-	gone bool     // no longer in the shard's map
+	mu    sync.Mutex
+	sweep *time.Timer // nil unless there is something that expires
 }
 
 // New returns a broker without channels and with a random epoch of 128 bits.
-func New() *Broker {
+func New(config Config) *Broker {
+	if config.MaxBytes == 0 {
+		config.MaxBytes = 256 << 20
+	}
 	var epoch [16]byte
 	rand.Read(epoch[:]) // never fails: crypto/rand ends the program instead
-	b := &Broker{epoch: hex.EncodeToString(epoch[:]), seed: maphash.MakeSeed()}
+	b := &Broker{epoch: hex.EncodeToString(epoch[:]), max: int64(config.MaxBytes), seed: maphash.MakeSeed()}
 	for i := range b.shards {
-		b.shards[i].logs = make(map[string]*log)
+		b.shards[i].init()
 	}
 	return b
 }
 
 // Publish gives m the next position of its channel and hands it to the channel's
 // sink before it returns. It blocks while an earlier publication to the same
-// channel is being handed over. The error is always nil.
-func (b *Broker) Publish(_ context.Context, m hub.Message, _ hub.PublishOptions) (hub.Published, error) {
-	l, offset := b.shard(m.Channel).advance(m.Channel)
-	if l == nil {
-		return hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}}, nil
+// channel is being handed over. The error is [hub.ErrConflict] or nil.
+func (b *Broker) Publish(_ context.Context, m hub.Message, o hub.PublishOptions) (hub.Published, error) {
+	if o.Options == nil {
+		o.Options = new(hub.Options)
 	}
-	defer l.mu.Unlock()
-	prev := l.top
+	sh := b.shard(m.Channel)
+	if !o.Recoverable() && o.Dedup == 0 && o.Expect == nil && !b.patterns.any() {
+		l, offset := sh.advance(m.Channel)
+		if l == nil {
+			return b.published(offset), nil
+		}
+		defer l.mu.Unlock()
+		return b.append(l, m, o), nil
+	}
+	l := sh.open(m.Channel)
+	done, err := b.publish(l, m, o)
+	sh.letGo(l)
+	l.mu.Unlock()
+	b.evict()
+	return done, err
+}
+
+func (b *Broker) published(offset uint64) hub.Published {
+	return hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}}
+}
+
+// publish is Publish with the log locked.
+func (b *Broker) publish(l *log, m hub.Message, o hub.PublishOptions) (hub.Published, error) {
+	if offset, ok := l.ids.find(m.ID, time.Now()); ok && o.Dedup > 0 {
+		done := b.published(offset)
+		done.Duplicate = true
+		return done, nil
+	}
+	if top := (hub.Position{Epoch: b.epoch, Offset: l.top}); o.Expect != nil && *o.Expect != top {
+		return hub.Published{}, fmt.Errorf("%w: it is offset %d of epoch %s", hub.ErrConflict, top.Offset, top.Epoch)
+	}
+	return b.append(l, m, o), nil
+}
+
+// append puts m at the end of a log, which is locked, and hands it over.
+func (b *Broker) append(l *log, m hub.Message, o hub.PublishOptions) hub.Published {
+	p := &hub.Publication{Message: m, Prev: l.top, Time: time.Now()}
 	l.top++
-	pos := hub.Position{Epoch: b.epoch, Offset: l.top}
-	if l.sink != nil {
-		l.sink.Deliver(&hub.Publication{Message: m, Position: pos, Prev: prev, Time: time.Now()})
+	p.Position = hub.Position{Epoch: b.epoch, Offset: l.top}
+	grown := l.history.add(p, o.Options)
+	if o.Dedup > 0 && m.ID != "" {
+		grown += l.ids.add(m.ID, l.top, p.Time.Add(o.Dedup))
 	}
-	return hub.Published{Position: pos}, nil
+	b.bytes.Add(int64(grown))
+	if !l.history.empty() || !l.ids.empty() {
+		b.shard(m.Channel).touch(l)
+		b.startSweep()
+	}
+	if l.sink != nil {
+		l.sink.Deliver(p)
+	}
+	for _, sink := range b.patterns.match(l) {
+		sink.Deliver(p)
+	}
+	return b.published(l.top)
 }
 
 // Subscribe hands the channel's publications to sink from the next one on and
 // returns the position of the last one before. The error is always nil.
 func (b *Broker) Subscribe(_ context.Context, channel string, sink hub.Sink) (hub.Position, error) {
-	l := b.open(channel)
+	l := b.shard(channel).open(channel)
 	defer l.mu.Unlock()
 	l.sink = sink
 	return hub.Position{Epoch: b.epoch, Offset: l.top}, nil
 }
 
-// Unsubscribe ends that and lets the log go. It blocks while a publication is
-// being handed over. The error is always nil.
+// Unsubscribe ends that. It blocks while a publication is being handed over. The
+// error is always nil.
 func (b *Broker) Unsubscribe(_ context.Context, channel string) error {
 	sh := b.shard(channel)
 	l := sh.locked(channel)
@@ -91,70 +138,28 @@ func (b *Broker) Unsubscribe(_ context.Context, channel string) error {
 		return nil
 	}
 	defer l.mu.Unlock()
-	l.gone = true
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	delete(sh.logs, channel)
-	sh.floor = max(sh.floor, l.top)
+	l.sink = nil
+	sh.letGo(l)
 	return nil
+}
+
+// History returns a part of a channel's log. The error is always nil.
+func (b *Broker) History(_ context.Context, channel string, q hub.Query) (hub.Page, error) {
+	sh := b.shard(channel)
+	l := sh.locked(channel)
+	if l == nil {
+		return hub.Page{Top: hub.Position{Epoch: b.epoch, Offset: sh.lowest()}}, nil
+	}
+	defer l.mu.Unlock()
+	b.bytes.Add(-int64(l.history.expire(time.Now())))
+	page := hub.Page{Top: hub.Position{Epoch: b.epoch, Offset: l.top}}
+	if q.From != nil && q.From.Epoch != b.epoch {
+		return page, nil
+	}
+	page.Publications, page.More = l.history.read(q)
+	return page, nil
 }
 
 func (b *Broker) shard(channel string) *shard {
 	return &b.shards[maphash.String(b.seed, channel)%shardCount]
-}
-
-// locked returns the channel's log, locked, or nil where there is none.
-func (sh *shard) locked(channel string) *log {
-	for {
-		sh.mu.Lock()
-		l := sh.logs[channel]
-		sh.mu.Unlock()
-		if l == nil {
-			return nil
-		}
-		l.mu.Lock()
-		if !l.gone {
-			return l
-		}
-		l.mu.Unlock()
-	}
-}
-
-// advance returns the channel's log, locked. Where there is none it returns the
-// offset of a publication that nobody hears.
-func (sh *shard) advance(channel string) (*log, uint64) {
-	for {
-		if l := sh.locked(channel); l != nil {
-			return l, 0
-		}
-		if offset, ok := sh.pass(channel); ok {
-			return nil, offset
-		}
-	}
-}
-
-// pass takes an offset from the floor, unless the channel has got a log.
-func (sh *shard) pass(channel string) (uint64, bool) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.logs[channel] != nil {
-		return 0, false
-	}
-	sh.floor++
-	return sh.floor, true
-}
-
-// open returns the channel's log, locked, and makes it where there is none.
-func (b *Broker) open(channel string) *log {
-	sh := b.shard(channel)
-	for {
-		sh.mu.Lock()
-		if sh.logs[channel] == nil {
-			sh.logs[channel] = &log{top: sh.floor}
-		}
-		sh.mu.Unlock()
-		if l := sh.locked(channel); l != nil {
-			return l
-		}
-	}
 }

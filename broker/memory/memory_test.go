@@ -45,7 +45,7 @@ func subscribe(t *testing.T, b *Broker, channel string, s hub.Sink) hub.Position
 }
 
 func TestPublish(t *testing.T) {
-	b := New()
+	b := New(Config{})
 	s := new(sink)
 	start := subscribe(t, b, "news", s)
 	for _, data := range []string{"1", "2"} {
@@ -71,7 +71,7 @@ func TestPublish(t *testing.T) {
 // A second Subscribe replaces the sink; Unsubscribe of a channel without one does
 // nothing.
 func TestSubscribeAgain(t *testing.T) {
-	b := New()
+	b := New(Config{})
 	first, second := new(sink), new(sink)
 	subscribe(t, b, "news", first)
 	publish(t, b, "news", "1")
@@ -88,7 +88,7 @@ func TestSubscribeAgain(t *testing.T) {
 func TestEpochIsRandom(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
-		pos := publish(t, New(), "news", "1")
+		pos := publish(t, New(Config{}), "news", "1")
 		if len(pos.Epoch) != 32 || seen[pos.Epoch] {
 			t.Fatalf("epoch = %q, want 128 bits that were not seen before", pos.Epoch)
 		}
@@ -99,7 +99,7 @@ func TestEpochIsRandom(t *testing.T) {
 // One (epoch, offset) of a channel is one publication for ever, although channels
 // are forgotten in between.
 func TestOffsetsAreNotUsedTwice(t *testing.T) {
-	b := New()
+	b := New(Config{})
 	last := map[string]uint64{}
 	for i := range 10_000 {
 		channel := fmt.Sprint(i * 7919 % 200)
@@ -126,7 +126,7 @@ func TestOffsetsAreNotUsedTwice(t *testing.T) {
 //
 // Security 28.
 func TestForgets(t *testing.T) {
-	b := New()
+	b := New(Config{})
 	for i := range 10_000 {
 		channel := fmt.Sprint(i)
 		publish(t, b, channel, "x")
@@ -147,7 +147,7 @@ func TestForgets(t *testing.T) {
 // Many goroutines publish, subscribe and unsubscribe: what a sink gets between is
 // in order and without a gap.
 func TestConcurrently(t *testing.T) {
-	b := New()
+	b := New(Config{})
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

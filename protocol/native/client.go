@@ -1,65 +1,56 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 
-	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
 	"github.com/seed-15847954/ropewalk/websocket"
 )
 
-// A client is one connection and the session behind it. Its methods are called by
-// the goroutine that reads the connection, one after another.
+// A client is one WebSocket and its conversation. It is the connection's
+// EventHandler.
 type client struct {
-	*Handler
-	conn    *websocket.Conn
-	session *session.Session
-	lastID  uint64
+	*conversation
+	handler *Handler
+	socket  *transport
 }
 
-// converse reads commands and carries them out until the connection ends. It
-// returns the cause of the end, a Disconnect where it is the client's fault.
-func (c *client) converse() error {
-	b, err := c.readFirst()
-	if err != nil {
-		return err
+// serve reads the first message, and has the others handled as they come. The
+// returned channel is closed when the connection and its session have ended.
+func (h *Handler) serve(conn *websocket.Conn) <-chan struct{} {
+	h.Observer.Opened()
+	codec := codecFor(conn.Subprotocol())
+	t := &transport{conn: conn, codec: codec, observer: h.Observer, blocked: &h.blocked}
+	c := &client{conversation: newConversation(h, codec, t), handler: h, socket: t}
+	ended := make(chan struct{})
+	if err := c.greet(conn); err != nil {
+		c.end(err, ended)
+		return ended
 	}
-	if err := c.begin(b); err != nil {
-		return err
-	}
-	for {
-		typ, b, err := c.conn.Read(context.Background())
-		if err != nil {
-			return err
-		}
-		if err := c.received(typ, len(b)); err != nil {
-			return err
-		}
-		if err := c.handle(b); err != nil {
-			return err
-		}
-	}
+	conn.Handle(&events{c, ended})
+	return ended
 }
 
-// readFirst reads the first message, which has less room and less time than later
-// ones, for nobody knows yet who sends it.
-func (c *client) readFirst() ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), c.ConnectTimeout, ConnectTimeout)
+// greet reads the first message, which has less room and less time than later ones,
+// for nobody knows yet who sends it.
+func (c *client) greet(conn *websocket.Conn) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), c.handler.ConnectTimeout, ConnectTimeout)
 	defer cancel()
-	typ, message, err := c.conn.Reader(ctx)
+	typ, message, err := conn.Reader(ctx)
 	if err != nil {
-		return nil, timedOut(ctx, err)
+		return timedOut(ctx, err)
 	}
 	b, err := io.ReadAll(io.LimitReader(message, maxEarly+1))
 	if err != nil {
-		return nil, timedOut(ctx, err)
+		return timedOut(ctx, err)
 	}
 	if len(b) > maxEarly {
-		return nil, MessageTooBig
+		return MessageTooBig
 	}
-	return b, c.received(typ, len(b))
+	return c.message(conn, typ, b)
 }
 
 // timedOut returns ConnectTimeout in place of err when that is why a read ended.
@@ -70,78 +61,56 @@ func timedOut(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *client) received(typ websocket.MessageType, size int) error {
-	c.Observer.Received(size)
-	if typ != websocket.Text {
+func (c *client) message(conn *websocket.Conn, typ websocket.MessageType, b []byte) error {
+	c.handler.Observer.Received(len(b))
+	if typ != c.codec.messageType() {
 		return UnsupportedData
 	}
-	return nil
-}
-
-// begin deals with the first message, which has to be connect.
-func (c *client) begin(b []byte) error {
-	cmd, err := c.decode(b)
-	d, broken := errors.AsType[Disconnect](err)
-	switch {
-	case broken:
-		return d
-	case cmd.name != connect:
-		return ConnectExpected
-	case err != nil: // there is no second connect
-		return BadMessage.because(err)
-	}
-	return c.session.Send(packet(connectReply(cmd.id, c.session.ID())))
-}
-
-// handle carries out the command in b and queues its reply. An error ends the
-// connection.
-func (c *client) handle(b []byte) error {
-	cmd, err := c.decode(b)
-	if err == nil {
-		err = c.carryOut(cmd)
-	}
-	if err == nil || errors.Is(err, session.ErrClosed) {
-		return err
-	}
-	if d, ok := errors.AsType[Disconnect](err); ok {
-		return d
-	}
-	return c.session.Send(packet(errorReply(cmd.id, commandError(err))))
-}
-
-// decode also checks that the ids of commands rise, so that no two replies can be
-// mistaken for each other.
-func (c *client) decode(b []byte) (command, error) {
-	cmd, err := decodeCommand(b, c.MaxData)
-	if cmd.id == 0 {
-		return cmd, err
-	}
-	if cmd.id <= c.lastID {
-		return cmd, IDNotRising
-	}
-	c.lastID = cmd.id
-	return cmd, err
-}
-
-func (c *client) carryOut(cmd command) error {
 	// The broker is not waited for when the client has gone.
-	ctx, cancel := context.WithTimeout(c.conn.Context(), brokerTime)
-	defer cancel()
-	switch cmd.name {
-	case subscribe:
-		return c.session.Subscribe(ctx, cmd.message.Channel, func(pos hub.Position) hub.Packet {
-			return packet(positionReply(cmd.id, subscribe, pos))
-		})
-	case unsubscribe:
-		return c.session.Unsubscribe(cmd.message.Channel, packet(emptyReply(cmd.id, unsubscribe)))
-	case publish:
-		done, err := c.session.Publish(ctx, cmd.message, nil)
-		if err != nil {
-			return err
-		}
-		return c.session.Send(packet(positionReply(cmd.id, publish, done.Position)))
-	case ping:
-		return c.session.Send(packet(emptyReply(cmd.id, ping)))
+	return c.receive(conn.Context(), b)
+}
+
+// end ends the session for what the connection has ended with, or the other way
+// round, and closes ended.
+func (c *client) end(err error, ended chan<- struct{}) {
+	h, s := c.handler, c.session
+	if s == nil {
+		c.socket.Close(err)
+	} else {
+		s.Close(left(err))
+		<-s.Done()
+		h.Sessions.Remove(s)
+		err = s.Cause()
 	}
-	return errorf(AlreadyConnected, "connect was sent already")
+	h.blocked.Delete(c.socket.conn)
+	h.Log.Debug("connection ended", "remote", c.socket.conn.RemoteAddr(), "cause", err)
+	h.Observer.Closed(uint16(closeCode(context.Cause(c.socket.conn.Context()))))
+	close(ended)
+}
+
+// left tells a client that said goodbye from one that has lost its connection.
+func left(err error) error {
+	closed, ok := errors.AsType[*websocket.CloseError](err)
+	if ok && (closed.Code == websocket.CloseNormal || closed.Code == websocket.CloseGoingAway) {
+		return session.ErrLeft
+	}
+	return err
+}
+
+// events are what comes after the first message.
+type events struct {
+	client *client
+	ended  chan<- struct{}
+}
+
+// Message carries out the commands of a message.
+func (e *events) Message(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
+	if err := e.client.message(conn, typ, bytes.Clone(p)); err != nil {
+		e.client.session.Close(err)
+	}
+}
+
+// Closed ends the session. It does not wait for that, for a loop waits here.
+func (e *events) Closed(_ *websocket.Conn, err error) {
+	go e.client.end(err, e.ended)
 }

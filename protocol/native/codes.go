@@ -28,6 +28,16 @@ const (
 	TooManySubscriptions ErrorCode = "too_many_subscriptions"
 	DataTooBig           ErrorCode = "data_too_big"
 	Unavailable          ErrorCode = "unavailable"
+	Conflict             ErrorCode = "conflict"
+	NoHistory            ErrorCode = "no_history"
+	NoPresence           ErrorCode = "no_presence"
+	NoPatterns           ErrorCode = "no_patterns"
+	TooManySubscribers   ErrorCode = "too_many_subscribers"
+	InsufficientState    ErrorCode = "insufficient_state"
+	UnknownMethod        ErrorCode = "unknown_method"
+	NotSupported         ErrorCode = "not_supported"
+	Internal             ErrorCode = "internal"
+	Unsubscribed         ErrorCode = "unsubscribed"
 )
 
 // ErrorCodes lists every error code with what it means and whether the same
@@ -46,6 +56,16 @@ var ErrorCodes = []struct {
 	{TooManySubscriptions, false, "the session is subscribed to as many channels as it may be"},
 	{DataTooBig, false, "the data of the publication is too big"},
 	{Unavailable, true, "the broker did not answer in time; a publication may have been taken all the same"},
+	{Conflict, false, "the channel is not at the position that the publication expects"},
+	{NoHistory, false, "the channel keeps no history"},
+	{NoPresence, false, "the channel keeps no presence"},
+	{NoPatterns, false, "the server's broker has no patterns"},
+	{TooManySubscribers, true, "the channel has as many subscribers as it may have"},
+	{InsufficientState, true, "publications are missing: subscribing again from the last position tells which"},
+	{UnknownMethod, false, "the server has no such method"},
+	{NotSupported, false, "the server does not do this"},
+	{Internal, true, "the method failed"},
+	{Unsubscribed, false, "a back end ended the subscription"},
 }
 
 // An Error is the answer to a command that failed.
@@ -81,6 +101,20 @@ func commandError(err error) *Error {
 		return errorf(NotSubscribed, "%v", err)
 	case errors.Is(err, session.ErrTooManySubscriptions):
 		return errorf(TooManySubscriptions, "%v", err)
+	case errors.Is(err, hub.ErrConflict):
+		return errorf(Conflict, "%v", err)
+	case errors.Is(err, hub.ErrDataTooBig):
+		return errorf(DataTooBig, "%v", err)
+	case errors.Is(err, hub.ErrNoHistory):
+		return errorf(NoHistory, "%v", err)
+	case errors.Is(err, hub.ErrNoPresence):
+		return errorf(NoPresence, "%v", err)
+	case errors.Is(err, hub.ErrNoPatterns):
+		return errorf(NoPatterns, "%v", err)
+	case errors.Is(err, hub.ErrTooManySubscribers):
+		return errorf(TooManySubscribers, "%v", err)
+	case errors.Is(err, hub.ErrGap), errors.Is(err, hub.ErrEpoch), errors.Is(err, hub.ErrTrimmed):
+		return errorf(InsufficientState, "%v", err)
 	}
 	return errorf(Unavailable, "the broker did not answer")
 }
@@ -97,13 +131,16 @@ type Disconnect struct {
 // The disconnects that the protocol sends. Others come from RFC 6455 itself.
 var (
 	GoingAway       = Disconnect{websocket.CloseGoingAway, "server is shutting down", true}
-	UnsupportedData = Disconnect{websocket.CloseUnsupportedData, "binary message", false}
+	UnsupportedData = Disconnect{websocket.CloseUnsupportedData, "wrong type of message", false}
 	MessageTooBig   = Disconnect{websocket.CloseMessageTooBig, "message too big", false}
 	SlowConsumer    = Disconnect{4000, "slow consumer", true}
 	ConnectTimeout  = Disconnect{4001, "no connect in time", true}
+	Ended           = Disconnect{4002, "disconnected", true}
 	BadMessage      = Disconnect{4100, "bad message", false}
 	ConnectExpected = Disconnect{4101, "connect expected", false}
 	IDNotRising     = Disconnect{4102, "command id not rising", false}
+	TakenOver       = Disconnect{4103, "resumed over another connection", false}
+	EndedForGood    = Disconnect{4104, "disconnected for good", false}
 )
 
 // Disconnects lists every disconnect with what it means.
@@ -112,17 +149,36 @@ var Disconnects = []struct {
 	Meaning string
 }{
 	{GoingAway, "the server, or this node of it, is going away"},
-	{UnsupportedData, "a binary message came; this subprotocol has text messages only"},
+	{UnsupportedData, "a message came that is not of the type that the subprotocol has: text for JSON, binary for Protocol Buffers"},
 	{MessageTooBig, "a message came that is longer than allowed"},
 	{SlowConsumer, "the client did not take its messages in time, and its queue overflowed"},
 	{ConnectTimeout, "the connection was opened and `connect` did not follow"},
+	{Ended, "a back end ended the connection; the reason is its own if it gave one"},
 	{BadMessage, "a message came that is no command: not JSON, too deep, or not of the right shape"},
 	{ConnectExpected, "a command came before `connect`"},
 	{IDNotRising, "a command came whose id is not greater than the one before"},
+	{TakenOver, "the client resumed its session over another connection"},
+	{EndedForGood, "a back end ended the connection; the reason is its own if it gave one"},
 }
 
 // Error makes a Disconnect the cause that a session is closed with.
 func (d Disconnect) Error() string { return fmt.Sprintf("%d %s", d.Code, d.Reason) }
+
+// Disconnected is why a back end ends a connection, for a reason of its own if that
+// is not empty.
+func Disconnected(reason string, retry bool) Disconnect {
+	d := EndedForGood
+	if retry {
+		d = Ended
+	}
+	if reason != "" {
+		d.Reason = reason
+	}
+	return d
+}
+
+// EndedByServer is why a back end ends a subscription.
+func EndedByServer() *Error { return errorf(Unsubscribed, "a back end ended the subscription") }
 
 // because returns d with the detail in its reason.
 func (d Disconnect) because(detail error) Disconnect {
@@ -148,6 +204,8 @@ func disconnect(cause error) (d Disconnect, ok bool) {
 		return d, true
 	case errors.Is(cause, session.ErrSlowConsumer):
 		return SlowConsumer, true
+	case errors.Is(cause, session.ErrTakenOver):
+		return TakenOver, true
 	case errors.Is(cause, session.ErrShutdown):
 		return GoingAway, true
 	}

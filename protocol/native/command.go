@@ -1,206 +1,176 @@
 package native
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"mime"
+	"strings"
 
 	"github.com/seed-15847954/ropewalk/hub"
-	"github.com/seed-15847954/ropewalk/internal/jsonscan"
 )
 
 const (
-	// maxDepth is how deep the arrays and objects of a message may be nested.
-	maxDepth = 64
-
-	// maxPublicationID bounds the id of a publication in bytes, and
+	// maxPublicationID bounds the id and the key of a publication in bytes, and
 	// maxContentType the media type of its data.
 	maxPublicationID = 64
 	maxContentType   = 127
+
+	// maxTags bounds the tags of a publication, and maxTag the name and the value of each
+	// in bytes.
+	maxTags = 16
+	maxTag  = 256
+
+	// maxCommands bounds the commands of a message, and the subscriptions of connect.
+	maxCommands = 128
+
+	// maxInfo bounds what presence says about a client, in bytes.
+	maxInfo = 1 << 10
+
+	// maxPage bounds the publications or members of a page, and defaultPage is how
+	// many come when nobody says.
+	maxPage     = 1000
+	defaultPage = 100
+
+	// maxID bounds the ids of commands and all offsets: what a number of JavaScript holds.
+	maxID = 1<<53 - 1
 )
 
 // The names of the commands. A reply carries the same name.
 const (
-	connect     = "connect"
-	subscribe   = "subscribe"
-	unsubscribe = "unsubscribe"
-	publish     = "publish"
-	ping        = "ping"
+	connect       = "connect"
+	subscribe     = "subscribe"
+	unsubscribe   = "unsubscribe"
+	publish       = "publish"
+	history       = "history"
+	presence      = "presence"
+	presenceCount = "presence_count"
+	rpc           = "rpc"
+	refresh       = "refresh"
+	ping          = "ping"
 )
 
-// A command is one message of a client.
+// A command is one command of a client, whatever its encoding was. Each name has
+// those fields that docs/reference/protocol.md gives it.
 type command struct {
-	id   uint64 // from 1 to jsonscan.MaxInteger
+	id   uint64 // from 1 to maxID
 	name string
 
-	// message holds the fields of the body that the command has.
-	message hub.Message
+	// err is why the body is not one of the command: an *Error.
+	err error
+
+	channel, pattern string
+	from             *hub.Position
+	latest, limit    uint64
+	joins, reverse   bool
+
+	message hub.Message // publish; rpc has its data here
+	expect  *hub.Position
+
+	session       string
+	info          []byte
+	subscriptions []command
+
+	after, method, token string
 }
 
-// decodeCommand reads one message. Data of the command shares b. The error is a
-// Disconnect when b is no command at all, and an *Error, beside the command's id,
-// when only its name or its body is wrong.
-func decodeCommand(b []byte, maxData int) (command, error) {
-	if err := jsonscan.Check(b, maxDepth); err != nil {
-		return command{}, BadMessage.because(err)
-	}
-	cmd, body, err := decodeEnvelope(b)
-	if err != nil {
-		return command{}, BadMessage.because(err)
-	}
-	return cmd, cmd.decodeBody(body, maxData)
-}
-
-// decodeEnvelope reads {"id":1,"name":body}.
-func decodeEnvelope(b []byte) (cmd command, body []byte, err error) {
-	err = jsonscan.Members(b, func(name string, value []byte) error {
-		switch {
-		case name == "id":
-			id, err := jsonscan.Uint(value)
-			if err != nil || id == 0 {
-				return errors.New("id is not a whole number from 1 to 9007199254740991")
-			}
-			cmd.id = id
-			return nil
-		case body != nil:
-			return errors.New("more than one command")
-		}
-		cmd.name, body = name, value
-		return nil
-	})
-	switch {
-	case errors.Is(err, jsonscan.ErrType):
-		err = errors.New("not an object")
-	case errors.Is(err, jsonscan.ErrDuplicate):
-		err = errors.New("member given twice")
-	case err == nil && cmd.id == 0:
-		err = errors.New("no id")
-	case err == nil && body == nil:
-		err = errors.New("no command")
-	}
-	return cmd, body, err
-}
-
-// fields says which members the body of each command has.
-var fields = map[string][]string{
-	connect:     {},
-	subscribe:   {"channel"},
-	unsubscribe: {"channel"},
-	publish:     {"channel", "data", "id", "base64", "content_type"},
-	ping:        {},
-}
-
-func (cmd *command) decodeBody(body []byte, maxData int) error {
-	allowed, ok := fields[cmd.name]
-	if !ok {
-		return errorf(UnknownCommand, "there is no command %s", quote(cmd.name))
-	}
-	given := make(map[string][]byte, len(allowed))
-	err := jsonscan.Members(body, func(name string, value []byte) error {
-		for _, field := range allowed {
-			if field == name {
-				given[name] = value
-				return nil
-			}
-		}
-		return errorf(BadRequest, "%s has no member %s", cmd.name, quote(name))
-	})
-	var known *Error
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.Is(err, jsonscan.ErrType):
-		return errorf(BadRequest, "%s is not an object", cmd.name)
-	case err != nil:
-		return errorf(BadRequest, "%s: %v", cmd.name, err)
-	}
-	return cmd.fill(given, len(allowed) > 0, maxData)
-}
-
-// fill takes the members of the body over.
-func (cmd *command) fill(given map[string][]byte, channel bool, maxData int) error {
-	if !channel {
-		return nil
-	}
-	name, err := stringMember(given, "channel", hub.MaxChannelName)
-	if err != nil {
-		return err
-	}
-	if err := hub.CheckChannel(name); err != nil {
-		return errorf(BadChannel, "%v", err)
-	}
-	cmd.message.Channel = name
-	if cmd.name != publish {
-		return nil
-	}
-	if cmd.message.ID, err = stringMember(given, "id", maxPublicationID); err != nil {
-		return err
-	}
-	return cmd.fillData(given, maxData)
-}
-
-// fillData takes over data, or else base64 and content_type.
-func (cmd *command) fillData(given map[string][]byte, maxData int) error {
-	data, isJSON := given["data"]
-	_, isBase64 := given["base64"]
-	_, hasType := given["content_type"]
-	if isJSON == isBase64 || isBase64 != hasType {
-		return errorf(BadRequest, "publish needs either data, or base64 and content_type")
-	}
-	if isBase64 {
-		var err error
-		if data, err = cmd.decodeBase64(given); err != nil {
+// check holds the fields against what both encodings allow.
+func (c *command) check(maxData int) error {
+	switch c.name {
+	case connect:
+		return c.checkConnect()
+	case subscribe, unsubscribe:
+		return c.checkTarget()
+	case publish:
+		if err := checkChannel(c.channel); err != nil {
 			return err
 		}
+		c.message.Channel = c.channel
+		return c.checkMessage(maxData)
+	case history, presence, presenceCount:
+		return checkChannel(c.channel)
+	case rpc:
+		if c.method == "" || len(c.method) > maxTag {
+			return errorf(BadRequest, "method is not 1 to %d bytes long", maxTag)
+		}
+		return c.checkData(maxData)
 	}
-	if len(data) > maxData {
-		return errorf(DataTooBig, "data of %d bytes, the limit is %d", len(data), maxData)
-	}
-	cmd.message.Data = data
 	return nil
 }
 
-func (cmd *command) decodeBase64(given map[string][]byte) ([]byte, error) {
-	mediaType, err := stringMember(given, "content_type", maxContentType)
-	if err != nil {
-		return nil, err
+func (c *command) checkConnect() error {
+	if len(c.info) > maxInfo {
+		return errorf(BadRequest, "info of %d bytes, the limit is %d", len(c.info), maxInfo)
 	}
-	if _, _, err := mime.ParseMediaType(mediaType); err != nil || !printable(mediaType) {
-		return nil, errorf(BadRequest, "content_type is not a media type")
+	if len(c.subscriptions) > maxCommands {
+		return errorf(BadRequest, "%d subscriptions, the limit is %d", len(c.subscriptions), maxCommands)
 	}
-	cmd.message.ContentType = mediaType
-	text, err := stringMember(given, "base64", len(given["base64"]))
-	if err != nil {
-		return nil, err
+	for i := range c.subscriptions {
+		sub := &c.subscriptions[i]
+		sub.name = subscribe
+		sub.err = sub.checkTarget()
 	}
-	data, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return nil, errorf(BadRequest, "base64 is not standard base64 with padding")
-	}
-	return data, nil
+	return nil
 }
 
-// stringMember returns a member of the body, empty where it is missing.
-func stringMember(given map[string][]byte, name string, limit int) (string, error) {
-	value, ok := given[name]
-	if !ok {
-		return "", nil
+// checkTarget is for subscribe and unsubscribe.
+func (c *command) checkTarget() error {
+	if (c.channel == "") == (c.pattern == "") {
+		return errorf(BadRequest, "%s needs either channel or pattern", c.name)
 	}
-	s, err := jsonscan.String(value)
-	switch {
-	case errors.Is(err, jsonscan.ErrType):
-		return "", errorf(BadRequest, "%s is not a string", name)
-	case err != nil:
-		return "", errorf(BadRequest, "%s: %v", name, err)
-	case len(s) > limit && name == "channel":
-		return "", errorf(BadChannel, "channel name of %d bytes, the limit is %d", len(s), limit)
-	case len(s) > limit:
-		return "", errorf(BadRequest, "%s of %d bytes, the limit is %d", name, len(s), limit)
+	if c.from != nil && c.latest > 0 {
+		return errorf(BadRequest, "subscribe takes from or latest, not both")
 	}
-	return s, nil
+	if c.pattern == "" {
+		return checkChannel(c.channel)
+	}
+	if c.from != nil || c.latest > 0 || c.joins {
+		return errorf(BadRequest, "a pattern has no from, latest or joins")
+	}
+	if _, err := hub.ParsePattern(c.pattern); err != nil {
+		return errorf(BadChannel, "%v", err)
+	}
+	return nil
 }
 
+func checkChannel(name string) error {
+	if err := hub.CheckChannel(name); err != nil {
+		return errorf(BadChannel, "%v", err)
+	}
+	return nil
+}
+
+func (c *command) checkMessage(maxData int) error {
+	m := &c.message
+	if len(m.ID) > maxPublicationID || len(m.Key) > maxPublicationID {
+		return errorf(BadRequest, "id or key of more than %d bytes", maxPublicationID)
+	}
+	if len(m.Tags) > maxTags {
+		return errorf(BadRequest, "%d tags, the limit is %d", len(m.Tags), maxTags)
+	}
+	for name, value := range m.Tags {
+		if len(name) > maxTag || len(value) > maxTag {
+			return errorf(BadRequest, "a tag of more than %d bytes", maxTag)
+		}
+	}
+	return c.checkData(maxData)
+}
+
+func (c *command) checkData(maxData int) error {
+	m := &c.message
+	if len(m.Data) > maxData {
+		return errorf(DataTooBig, "data of %d bytes, the limit is %d", len(m.Data), maxData)
+	}
+	if m.ContentType == "" {
+		return nil
+	}
+	_, _, err := mime.ParseMediaType(m.ContentType)
+	if err != nil || !strings.Contains(m.ContentType, "/") || len(m.ContentType) > maxContentType || !printable(m.ContentType) {
+		return errorf(BadRequest, "content_type is not a media type")
+	}
+	return nil
+}
+
+// printable reports whether s is printable ASCII, which a media type is.
 func printable(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -218,3 +188,14 @@ func quote(name string) string {
 	}
 	return fmt.Sprintf("%+q", name)
 }
+
+// page returns how many a page has when limit is asked for.
+func page(limit uint64) int {
+	if limit == 0 {
+		return defaultPage
+	}
+	return int(min(limit, maxPage))
+}
+
+// errShape is why a message is no command at all.
+var errShape = errors.New("not a command")

@@ -4,9 +4,11 @@
 package native
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -18,12 +20,13 @@ const (
 	// maxEarly is how many bytes a client may send before it has said connect.
 	maxEarly = 16 << 10
 
-	// maxEnvelope is what a message may have around the data of a publication:
-	// a channel name, an id and a media type, each character escaped.
-	maxEnvelope = 4 << 10
+	// maxEnvelope is what a message may have around the data of a publication: a
+	// channel name, an id, tags and a media type.
+	maxEnvelope = 16 << 10
 
-	// brokerTime bounds one command's call to the broker.
-	brokerTime = 5 * time.Second
+	// pingTime is how long a connection may be silent before the server asks for a
+	// sign of life.
+	pingTime = 25 * time.Second
 )
 
 // Config says what a Handler stands on. Zero values are safe.
@@ -46,9 +49,20 @@ type Config struct {
 	// MaxData bounds the data of one publication, in bytes. Zero means 64 KiB.
 	MaxData int
 
-	// MaxQueue and MaxSubscriptions are those of session.Config.
+	// MaxQueue, MaxSubscriptions and Stats are those of session.Config.
 	MaxQueue         int
 	MaxSubscriptions int
+	Stats            *session.Stats
+
+	// Lobby is where clients that have lost their connection are waited for. Nil
+	// means that nobody is.
+	Lobby *session.Lobby
+
+	// Node is the name of this node. Session IDs begin with it.
+	Node string
+
+	// RPC are the methods that clients can call.
+	RPC map[string]Method
 
 	// Observer is told what happens. Nil means nobody.
 	Observer Observer
@@ -56,6 +70,11 @@ type Config struct {
 	// Log takes what an operator may want to read. Nil means slog.Default.
 	Log *slog.Logger
 }
+
+// A Method answers a client's call. It keeps data, which is JSON text unless
+// contentType is set, and returns the same kind of pair. An *Error goes to the client
+// as it is; it does not learn of any other but that there was one.
+type Method func(ctx context.Context, data []byte, contentType string) (result []byte, resultType string, err error)
 
 // An Observer counts what happens on connections. Its methods are called at once
 // by many goroutines and do not block.
@@ -75,7 +94,8 @@ type Observer interface {
 // A Handler accepts WebSocket connections of the native protocol.
 type Handler struct {
 	Config
-	accept websocket.AcceptOptions
+	accept  websocket.AcceptOptions
+	blocked sync.Map // *websocket.Conn to *transport: those that have no room
 }
 
 // New returns a handler for config. The error says which of the Origins is wrong.
@@ -92,15 +112,26 @@ func New(config Config) (*Handler, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	h := &Handler{Config: config, accept: websocket.AcceptOptions{
-		Subprotocols:   []string{Subprotocol},
+	if config.MaxQueue == 0 {
+		config.MaxQueue = 1 << 20
+	}
+	h := &Handler{Config: config}
+	h.accept = websocket.AcceptOptions{
+		Subprotocols:   []string{SubprotocolProtobuf, Subprotocol},
 		OriginPatterns: config.Origins,
-		Limits:         websocket.Limits{MaxMessageSize: int64(config.MaxData) + maxEnvelope},
-	}}
+		// Base64 is a third longer than the data.
+		Limits: websocket.Limits{MaxMessageSize: int64(config.MaxData)*4/3 + maxEnvelope},
+		Queue: websocket.Queue{
+			MaxBytes: connQueue,
+			Overflow: websocket.OverflowDropNew,
+			OnDrain:  func(conn *websocket.Conn) { drained(&h.blocked, conn) },
+		},
+	}
 	return h, h.accept.Check()
 }
 
-// ServeHTTP makes a connection of the request and serves it until it ends.
+// ServeHTTP makes a connection of the request. It returns when the client has said
+// connect: from then on no goroutine is the connection's.
 //
 // A client that offers no subprotocol is taken to speak Subprotocol. One that
 // offers others alone is refused nothing either: RFC 6455, section 4.2.2 leaves it
@@ -111,8 +142,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refused(r, err)
 		return
 	}
-	h.Observer.Opened()
-	defer func() { h.Observer.Closed(uint16(closeCode(conn))) }()
 	h.serve(conn)
 }
 
@@ -123,26 +152,6 @@ func (h *Handler) refused(r *http.Request, err error) {
 	}
 	h.Observer.Refused(status)
 	h.Log.Info("opening handshake refused", "remote", r.RemoteAddr, "status", status, "error", err)
-}
-
-// serve makes a session of conn and returns when it has ended.
-func (h *Handler) serve(conn *websocket.Conn) {
-	c := &client{Handler: h, conn: conn}
-	c.session = session.New(session.Config{
-		Hub:              h.Hub,
-		Transport:        &transport{conn: conn, observer: h.Observer},
-		Codec:            jsonCodec{},
-		MaxQueue:         h.MaxQueue,
-		MaxSubscriptions: h.MaxSubscriptions,
-	})
-	err := h.Sessions.Add(c.session)
-	if err == nil {
-		defer h.Sessions.Remove(c.session)
-		err = c.converse()
-	}
-	c.session.Close(err)
-	<-c.session.Done()
-	h.Log.Debug("session ended", "session", c.session.ID(), "remote", conn.RemoteAddr(), "cause", c.session.Cause())
 }
 
 // deaf is the Observer that nobody asked for.

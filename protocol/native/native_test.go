@@ -58,7 +58,7 @@ type backEnd struct {
 func newBackEnd(t *testing.T, config Config) *backEnd {
 	t.Helper()
 	counter := &counter{ended: make(chan struct{}, 1000)}
-	config.Hub = hub.New(memory.New(), hub.Config{})
+	config.Hub = hub.New(memory.New(memory.Config{}), hub.Config{})
 	config.Sessions = new(session.Set)
 	config.Observer = counter
 	config.Log = slog.New(slog.DiscardHandler)

@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -10,24 +11,51 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket"
 )
 
-// farewellTime bounds the sending of a disconnect push.
-const farewellTime = time.Second
+const (
+	// farewellTime bounds the sending of a disconnect push.
+	farewellTime = time.Second
+
+	// connQueue is what a connection takes before the session's own queue, with
+	// its policies, has to wait, in bytes.
+	connQueue = 64 << 10
+)
 
 // A transport is the session.Transport of a WebSocket connection.
 type transport struct {
 	conn     *websocket.Conn
+	codec    codec
 	observer Observer
+	session  *session.Session // nil before connect
+
+	// blocked holds the transports of the handler that have refused a packet, by
+	// their connection, until there is room again.
+	blocked *sync.Map
 }
 
-func (t *transport) Send(messages []hub.Packet) error {
-	for _, m := range messages {
-		m := m.(packet)
-		if err := t.conn.Write(context.Background(), websocket.Text, m); err != nil {
-			return err
-		}
-		t.observer.Sent(len(m))
+func (t *transport) attach(s *session.Session) { t.session = s }
+
+// drained tells the session of a connection that has refused a packet.
+func drained(blocked *sync.Map, conn *websocket.Conn) {
+	if t, ok := blocked.LoadAndDelete(conn); ok {
+		t.(*transport).session.Ready()
 	}
-	return nil
+}
+
+// Send hands p to the connection's queue. An error of the connection is its end, which
+// whoever reads from it tells: what is sent from then on goes nowhere.
+func (t *transport) Send(p hub.Packet) bool {
+	err := p.(*packet).send(t.conn)
+	if errors.Is(err, websocket.ErrQueueFull) {
+		t.blocked.Store(t.conn, t)
+		if t.conn.Buffered() == 0 { // there was room again before the line above
+			drained(t.blocked, t.conn)
+		}
+		return false
+	}
+	if err == nil {
+		t.observer.Sent(p.Size())
+	}
+	return true
 }
 
 // Close sends the disconnect push and the Close frame of the same code. To a slow
@@ -41,9 +69,9 @@ func (t *transport) Close(cause error) {
 	if !errors.Is(cause, session.ErrSlowConsumer) {
 		ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 		defer cancel()
-		push := disconnectPush(d)
-		if t.conn.Write(ctx, websocket.Text, push) == nil {
-			t.observer.Sent(len(push))
+		push := t.codec.disconnect(d).(*packet)
+		if t.conn.Write(ctx, push.typ, push.bytes) == nil {
+			t.observer.Sent(push.Size())
 		}
 	}
 	_ = t.conn.Close(d.Code, d.Reason) // the connection has ended whatever it says
@@ -51,10 +79,9 @@ func (t *transport) Close(cause error) {
 
 func (t *transport) Abort() { _ = t.conn.CloseNow() }
 
-// closeCode returns the code that conn, which has ended, ended with.
-func closeCode(conn *websocket.Conn) websocket.CloseCode {
-	var closed *websocket.CloseError
-	if errors.As(context.Cause(conn.Context()), &closed) {
+// closeCode returns the code that a connection which ended with err had.
+func closeCode(err error) websocket.CloseCode {
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return closed.Code
 	}
 	return websocket.CloseAbnormal

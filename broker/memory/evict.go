@@ -1,0 +1,97 @@
+package memory
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// clock counts publications, so that the logs of all shards can be compared.
+var clock atomic.Uint64
+
+// sweepTime is how often what has expired is looked for. Readers look by themselves.
+const sweepTime = 10 * time.Second
+
+// evict forgets the history of the logs that were published to least recently, and
+// then their IDs, until there is room.
+func (b *Broker) evict() {
+	for b.bytes.Load() > b.max {
+		l := b.oldest()
+		if l == nil {
+			return
+		}
+		sh := b.shard(l.channel)
+		l.mu.Lock()
+		if !l.gone {
+			freed := l.history.clear()
+			if freed == 0 {
+				freed = l.ids.clear()
+			}
+			b.bytes.Add(-int64(freed))
+			sh.settle(l)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// oldest returns the log of all shards that was published to least recently.
+func (b *Broker) oldest() *log {
+	var found *log
+	var when uint64
+	for i := range b.shards {
+		if l, used := b.shards[i].oldest(); l != nil && (found == nil || used < when) {
+			found, when = l, used
+		}
+	}
+	return found
+}
+
+// settle takes a log, which is locked and may have lost everything, out of the list
+// of those that keep something, and forgets it if that was all.
+func (sh *shard) settle(l *log) {
+	if !l.history.empty() || !l.ids.empty() {
+		return
+	}
+	sh.mu.Lock()
+	if l.place != nil {
+		sh.recent.Remove(l.place)
+		l.place = nil
+	}
+	sh.mu.Unlock()
+	sh.letGo(l)
+}
+
+// startSweep has what expires looked for, until nothing is kept any more.
+func (b *Broker) startSweep() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sweep == nil {
+		b.sweep = time.AfterFunc(sweepTime, b.sweepAll)
+	}
+}
+
+func (b *Broker) sweepAll() {
+	now, keep := time.Now(), false
+	for i := range b.shards {
+		for _, l := range b.shards[i].all() {
+			keep = b.expire(&b.shards[i], l, now) || keep
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep = nil
+	if keep {
+		b.sweep = time.AfterFunc(sweepTime, b.sweepAll)
+	}
+}
+
+// expire forgets what is too old in a log, and reports whether it keeps anything.
+func (b *Broker) expire(sh *shard, l *log, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return false
+	}
+	b.bytes.Add(-int64(l.history.expire(now) + l.ids.expire(now)))
+	sh.settle(l)
+	return !l.history.empty() || !l.ids.empty()
+}

@@ -1,0 +1,103 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/seed-15847954/ropewalk/hub"
+)
+
+// members are the clients of a channel.
+type members struct {
+	clients map[string]hub.Member
+	users   map[string]int // clients of each user that has a name
+	named   int            // clients that have a user
+}
+
+func (m *members) count() int { return len(m.clients) }
+
+// add reports whether the client is new.
+func (m *members) add(member hub.Member) bool {
+	if m.clients == nil {
+		m.clients, m.users = make(map[string]hub.Member), make(map[string]int)
+	}
+	_, known := m.remove(member.Client)
+	m.clients[member.Client] = member
+	if member.User != "" {
+		m.users[member.User]++
+		m.named++
+	}
+	return !known
+}
+
+func (m *members) remove(client string) (hub.Member, bool) {
+	member, ok := m.clients[client]
+	if !ok {
+		return member, false
+	}
+	delete(m.clients, client)
+	if member.User != "" {
+		m.named--
+		if m.users[member.User]--; m.users[member.User] == 0 {
+			delete(m.users, member.User)
+		}
+	}
+	return member, true
+}
+
+// Enter adds m to a channel. The error is always nil.
+func (b *Broker) Enter(_ context.Context, channel string, m hub.Member, joins bool) error {
+	l := b.shard(channel).open(channel)
+	defer l.mu.Unlock()
+	if l.members.add(m) && joins && l.sink != nil {
+		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: m})
+	}
+	return nil
+}
+
+// Leave removes a client from a channel. The error is always nil.
+func (b *Broker) Leave(_ context.Context, channel, client string, joins bool) error {
+	sh := b.shard(channel)
+	l := sh.locked(channel)
+	if l == nil {
+		return nil
+	}
+	defer l.mu.Unlock()
+	m, ok := l.members.remove(client)
+	if ok && joins && l.sink != nil {
+		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: m, Left: true})
+	}
+	sh.letGo(l)
+	return nil
+}
+
+// Members returns who is in a channel. The error is always nil.
+func (b *Broker) Members(_ context.Context, channel, after string, limit int) (found []hub.Member, more bool, err error) {
+	l := b.shard(channel).locked(channel)
+	if l == nil {
+		return nil, false, nil
+	}
+	defer l.mu.Unlock()
+	for _, client := range slices.Sorted(maps.Keys(l.members.clients)) {
+		if client <= after {
+			continue
+		}
+		if len(found) >= max(limit, 1) {
+			return found, true, nil
+		}
+		found = append(found, l.members.clients[client])
+	}
+	return found, false, nil
+}
+
+// Count returns how many are in a channel. The error is always nil.
+func (b *Broker) Count(_ context.Context, channel string) (clients, users int, err error) {
+	l := b.shard(channel).locked(channel)
+	if l == nil {
+		return 0, 0, nil
+	}
+	defer l.mu.Unlock()
+	clients = l.members.count()
+	return clients, clients - l.members.named + len(l.members.users), nil
+}
