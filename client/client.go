@@ -182,22 +182,32 @@ func (c *Client) connection(ctx context.Context) (*link, error) {
 	}
 }
 
+// A neverSentError says that a command was given up before it was sent.
+type neverSentError struct{ error }
+
+func (e *neverSentError) Unwrap() error { return e.error }
+
 // do sends a command and returns its reply. When the connection is lost before
 // the reply came it is sent again over the next one: a command that must not be
 // carried out twice says so by itself.
 func (c *Client) do(ctx context.Context, name string, body any) (*message, error) {
+	sent := false
 	for {
 		l, err := c.connection(ctx)
+		if err != nil && !sent {
+			return nil, &neverSentError{err}
+		}
 		if err != nil {
 			return nil, err
 		}
 		reply := make(chan *message, 1)
 		if err := l.send(ctx, name, body, func(m *message) { reply <- m }); err != nil {
-			if l.over() {
+			if sent = true; l.over() {
 				continue
 			}
 			return nil, err
 		}
+		sent = true
 		select {
 		case m := <-reply:
 			if m.Error != nil {

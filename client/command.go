@@ -65,10 +65,14 @@ func (c *Client) Publish(ctx context.Context, channel string, b []byte, o *Publi
 		Channel: channel, ID: options.ID, Key: options.Key, Tags: options.Tags,
 		data: d, Expect: options.Expect, ExcludeSelf: options.ExcludeSelf,
 	}
+	maybe := false // the server may have taken it already
 	for {
 		m, err := c.do(ctx, "publish", request)
 		refused, answered := errors.AsType[*Error](err)
+		never, unsent := errors.AsType[*neverSentError](err)
 		switch {
+		case unsent && !maybe:
+			return Published{}, never.error
 		case err == nil && m.Publish != nil:
 			return *m.Publish, nil
 		case err == nil:
@@ -80,6 +84,7 @@ func (c *Client) Publish(ctx context.Context, channel string, b []byte, o *Publi
 		case !answered:
 			return Published{}, err
 		}
+		maybe = true
 		if !sleep(ctx, again) {
 			return Published{}, fmt.Errorf("%w: %w", ErrIndeterminate, refused)
 		}

@@ -131,8 +131,8 @@ type subscribeResult struct {
 
 type subscribed struct {
 	Position  Position `json:"position"`
-	Recovered *bool  `json:"recovered"`
-	Reason    string `json:"reason"`
+	Recovered *bool    `json:"recovered"`
+	Reason    string   `json:"reason"`
 }
 
 type historyPage struct {

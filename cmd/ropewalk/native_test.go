@@ -83,7 +83,7 @@ func TestPubAndSub(t *testing.T) {
 	}{
 		{"", []string{"news", `{"a": [1, 2]}`}, `"data":{"a":[1,2]}}`},
 		{"", []string{"news", "hello there"}, `"data":"hello there"}`},
-		{"", []string{"--id", "k1", "sport", "1"}, `"id":"k1","data":1}`},
+		{"", []string{"--id", "k1", "sport", "1"}, `"data":1}`},
 		{"from\nstdin", []string{"sport", "-"}, `"data":"from\nstdin"}`},
 	} {
 		code, out, complaints := runWith(t, c.input, append([]string{"pub", "--url", url}, c.args...)...)
@@ -118,51 +118,64 @@ func TestPubFails(t *testing.T) {
 	}
 }
 
-// The exit code tells that the server went away.
-func TestSubEnds(t *testing.T) {
+// A server that went away is waited for.
+func TestSubWaitsForServer(t *testing.T) {
 	url, stop := startServer(t)
 	s := startSub(t, "--url", url, "news")
 	line(t, s.notes)
 	stop()
-	if got := line(t, s.notes); !strings.Contains(got, "1001") {
+	if got := line(t, s.notes); !strings.Contains(got, "1001") || !strings.HasPrefix(got, "connection lost, back in ") {
 		t.Errorf("sub says %q, want the code 1001", got)
 	}
-	if got := <-s.code; got != exitAbnormal {
-		t.Errorf("exit %d, want %d", got, exitAbnormal)
+	go io.Copy(io.Discard, s.notes) //nolint:errcheck // it ends with the command
+	s.stop()
+	if got := <-s.code; got != exitOK {
+		t.Errorf("exit %d, want %d", got, exitOK)
 	}
 }
 
-// A subscriber shows gaps, takes what comes before the reply, passes over pushes
-// that it does not know, and lets no escape through to the terminal.
+// A subscriber passes over pushes that it does not know, tells of what is left out
+// and what is gone, and lets no escape through to the terminal.
 //
 // Security 28.
 func TestSubWithRudeServer(t *testing.T) {
 	url := serveOnce(t, &websocket.AcceptOptions{Subprotocols: []string{native.Subprotocol}}, func(ctx context.Context, conn *websocket.Conn) {
 		for _, message := range []string{
-			`{"id":1,"connect":{"session":"x"}}`,
-			`{"publication":{"channel":"news","epoch":"e","offset":5,"prev":4,"data":"early"}}`,
-			`{"id":2,"subscribe":{"epoch":"e","offset":4}}`,
+			"> ",
+			`{"id":1,"connect":{"session":"x","subscriptions":[{"subscribe":{"position":{"epoch":"e","offset":4}}}]}}`,
 			`{"surprise":{}}`,
-			"{\"publication\":{\"channel\":\"news\",\"epoch\":\"e\",\"offset\":9,\"prev\":8,\"data\":\"\u009b\u202e\"}}",
+			"{\"publication\":{\"channel\":\"news\",\"epoch\":\"e\",\"offset\":9,\"prev\":4,\"time\":0,\"data\":\"\u009b\u202e\"}}",
+			`{"skip":{"channel":"news","epoch":"e","offset":12,"prev":9,"reason":"dropped\u001b"}}`,
+			`{"publication":{"channel":"news","epoch":"e","offset":20,"prev":19,"time":0,"data":"behind a gap"}}`,
+			"> ", "> ",
+			`{"id":3,"subscribe":{"position":{"epoch":"e","offset":20},"recovered":false,"reason":"trimmed"}}`,
+			`{"publication":{"channel":"news","epoch":"e","offset":21,"prev":20,"time":0,"data":"end"}}`,
+			`{"unsubscribed":{"channel":"news","code":"no\u001b","message":"more","retry":false}}`,
 		} {
-			if message[2] == 'i' { // a reply
+			if message == "> " {
 				if _, _, err := conn.Read(ctx); err != nil {
 					return
 				}
+				continue
 			}
 			if err := conn.Write(ctx, websocket.Text, []byte(message)); err != nil {
 				return
 			}
 		}
-		_ = conn.Close(websocket.CloseNormal, "")
+		_, _, _ = conn.Read(ctx)
 	})
 	code, out, notes := runWith(t, "", "sub", "--url", url, "news")
-	want := `{"channel":"news","epoch":"e","offset":5,"prev":4,"data":"early"}` + "\n" +
-		`{"channel":"news","epoch":"e","offset":9,"prev":8,"data":"\u009b\u202e"}` + "\n"
-	if code != exitOK || out != want {
-		t.Errorf("exit %d, stdout %q, want exit %d and %q", code, out, exitOK, want)
+	want := `{"channel":"news","epoch":"e","offset":9,"prev":4,"data":"\u009b\u202e"}` + "\n" +
+		`{"channel":"news","epoch":"e","offset":21,"prev":20,"data":"end"}` + "\n"
+	if code != exitFailed || out != want {
+		t.Errorf("exit %d, stdout %q, want exit %d and %q", code, out, exitFailed, want)
 	}
-	if want := "subscribed to news\nnews: publications are missing before offset 9\n"; notes != want {
-		t.Errorf("stderr %q, want %q", notes, want)
+	wantNotes := "subscribed to news\n" +
+		"news: publications behind offset 9, up to 12, are left out (dropped\\x1b)\n" +
+		"news: publications may be missing behind offset 12 (trimmed)\n" +
+		"subscribed to news\n" +
+		"ropewalk: news: no\\x1b: more\n"
+	if notes != wantNotes {
+		t.Errorf("stderr %q, want %q", notes, wantNotes)
 	}
 }

@@ -9,13 +9,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-15847954/ropewalk/client"
 )
 
 // pubTime bounds all of `ropewalk pub`.
 const pubTime = 30 * time.Second
 
 func newPub(t terminal) *cobra.Command {
-	var url, id string
+	var url string
+	var options client.PublishOptions
 	cmd := &cobra.Command{
 		Use:   "pub CHANNEL DATA",
 		Short: "Publish one message",
@@ -26,15 +29,13 @@ func newPub(t terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			body := map[string]any{"channel": args[0], "data": data}
-			if id != "" {
-				body["id"] = id
-			}
-			return pub(cmd.Context(), url, body, t.out)
+			return pub(cmd.Context(), url, args[0], data, &options, t.out)
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", defaultURL, "WebSocket URL of the server")
-	cmd.Flags().StringVar(&id, "id", "", "name for the publication, which subscribers see")
+	cmd.Flags().StringVar(&options.ID, "id", "", "name for the publication, which subscribers see: the same one is published once")
+	cmd.Flags().StringVar(&options.Key, "key", "", "which publications this one supersedes for slow subscribers")
+	cmd.Flags().StringToStringVar(&options.Tags, "tag", nil, "NAME=VALUE for subscribers, more than once if wanted")
 	return cmd
 }
 
@@ -58,21 +59,27 @@ func pubData(arg string, stdin io.Reader) (json.RawMessage, error) {
 	return json.Marshal(string(text))
 }
 
-func pub(ctx context.Context, url string, body map[string]any, out io.Writer) error {
+func pub(ctx context.Context, url, channel string, data []byte, o *client.PublishOptions, out io.Writer) error {
+	c, failed, err := dial(url, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, pubTime)
 	defer cancel()
-	c, err := dialNative(ctx, url)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	go func() {
+		select {
+		case err := <-failed:
+			giveUp(err)
+		case <-ctx.Done():
+		}
+	}()
+	done, err := c.Publish(ctx, channel, data, o)
 	if err != nil {
-		return err
+		return fmt.Errorf("publish: %w", err)
 	}
-	defer c.close()
-	a, err := c.command(ctx, "publish", body)
-	if err != nil {
-		return err
-	}
-	if a.Publish == nil {
-		return fmt.Errorf("publish: the server's reply has no position")
-	}
-	_, err = fmt.Fprintf(out, "epoch %s offset %d\n", printable([]byte(a.Publish.Epoch)), a.Publish.Offset)
+	_, err = fmt.Fprintf(out, "epoch %s offset %d\n", printable([]byte(done.Epoch)), done.Offset)
 	return err
 }
