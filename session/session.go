@@ -4,8 +4,6 @@
 package session
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -46,23 +44,6 @@ const (
 	brokerTime = 5 * time.Second
 )
 
-// An Identity is who a session is. Whoever resumes it is the same one to others.
-type Identity struct {
-	// ID is the secret name of the session: that of its node, a dot, and 128 random
-	// bits in hexadecimal.
-	ID string
-
-	// Client is its public name, 64 random bits in hexadecimal.
-	Client string
-}
-
-// NewIdentity returns an identity that nobody can guess, on a node.
-func NewIdentity(node string) Identity {
-	var b [24]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	return Identity{ID: node + "." + hex.EncodeToString(b[:16]), Client: hex.EncodeToString(b[16:])}
-}
-
 // Config says what a session stands on.
 type Config struct {
 	Hub       *hub.Hub
@@ -77,8 +58,9 @@ type Config struct {
 	Info []byte
 
 	// MaxQueue bounds the packets that wait to be sent, in bytes. Zero means 1 MiB.
-	// What happens to more is the policy of the channel; a session whose queue is
-	// full of anything else ends with ErrSlowConsumer.
+	// What happens to more is the policy of the channels; where that makes no room
+	// the session ends with ErrSlowConsumer. Publications that are held while a
+	// subscription is on its way are bounded by it as well, apart from these.
 	MaxQueue int
 
 	// MaxSubscriptions bounds the channels and patterns. Zero means 128.
@@ -98,17 +80,20 @@ type Config struct {
 type Session struct {
 	// Constant after New.
 	Config
-	since time.Time
+	since int64 // milliseconds since 1970
 
 	mu    sync.Mutex
 	queue queue
 	subs  subscriptions
-	cause error // why the session ends; nil while it lives
+	tasks *tasks        // nil until there was one
+	cause error         // why the session ends; nil while it lives
+	gone  bool          // its subscriptions are given up
+	going chan struct{} // closed when gone; nil unless somebody waits
 
 	done chan struct{} // closed exactly once, by finish
 }
 
-// New returns a live session. Its owner calls Close at the end and waits for Done.
+// New returns a live session. Its owner calls Close or Lost at the end and waits for Done.
 func New(config Config) *Session {
 	if config.MaxQueue == 0 {
 		config.MaxQueue = 1 << 20
@@ -122,7 +107,7 @@ func New(config Config) *Session {
 	if config.Stats == nil {
 		config.Stats = new(Stats)
 	}
-	return &Session{Config: config, since: time.Now(), done: make(chan struct{})}
+	return &Session{Config: config, since: time.Now().UnixMilli(), done: make(chan struct{})}
 }
 
 // ID returns the secret name of the session.
@@ -131,10 +116,10 @@ func (s *Session) ID() string { return s.Identity.ID }
 // Client returns its public name.
 func (s *Session) Client() string { return s.Identity.Client }
 
-// Since returns when the session began.
-func (s *Session) Since() time.Time { return s.since }
+// Since returns when the session began, to the millisecond.
+func (s *Session) Since() time.Time { return time.UnixMilli(s.since) }
 
-// Queued returns how many bytes wait to be sent.
+// Queued returns how many bytes wait to be sent, as Config.MaxQueue counts them.
 func (s *Session) Queued() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,27 +152,43 @@ func (s *Session) Message(data []byte, contentType string) error {
 }
 
 // Ready is called by the transport when it has room again. It does not block, and
-// may be called by anyone.
+// may be called by anyone, with any lock held.
 func (s *Session) Ready() { go s.flush() }
 
 // Close ends the session for the given cause; only the first one counts. It does
 // not block: Done tells the end. What was queued is still sent if that takes two
-// seconds at most, unless the cause is ErrSlowConsumer.
+// seconds at most, unless the cause is ErrSlowConsumer or ErrTakenOver.
 func (s *Session) Close(cause error) {
+	s.end(cause, errors.Is(cause, ErrSlowConsumer) || errors.Is(cause, ErrTakenOver))
+}
+
+// Lost is Close when the connection has ended already: nothing of what was queued is
+// sent any more. It may be called after Close as well, which then waits no longer.
+func (s *Session) Lost(cause error) { s.end(cause, true) }
+
+// Abort ends the session's connection at once, without a word to the client.
+// It does not block.
+func (s *Session) Abort() {
+	s.Lost(ErrShutdown)
+	s.Transport.Abort()
+}
+
+func (s *Session) end(cause error, atOnce bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if atOnce {
+		s.queue.clear()
+	}
 	if s.cause != nil {
 		return
 	}
 	s.cause = cause
-	if errors.Is(cause, ErrSlowConsumer) {
-		s.queue.clear()
-	}
-	go s.finish(cause, s.queue.drained(), s.subs.endAll())
+	go s.finish(cause, s.queue.drained(), s.subs.endAll(), s.tasks)
 }
 
-// finish does the part of Close that blocks.
-func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscription) {
+// finish does the part of the end that blocks. The subscriptions go before the
+// connection does, so that a client which comes back does not wait for its old connection.
+func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscription, t *tasks) {
 	defer close(s.done)
 	flush := time.NewTimer(flushTime)
 	defer flush.Stop()
@@ -195,19 +196,40 @@ func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscript
 	case <-drained:
 	case <-flush.C:
 	}
-	s.Transport.Close(cause)
+	t.end()
+	for _, sub := range subs {
+		s.leaveHub(sub)
+	}
 	if s.Lobby != nil && resumable(cause) {
 		s.Lobby.wait(s, subs)
-		return
+	} else {
+		for _, sub := range subs {
+			s.leavePresence(sub)
+		}
 	}
-	for _, sub := range subs {
-		s.leave(sub)
+	s.letGo()
+	s.Transport.Close(cause)
+}
+
+// letGo tells those who wait that the subscriptions are given up.
+func (s *Session) letGo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	if s.going != nil {
+		close(s.going)
 	}
 }
 
-// Abort ends the session's connection at once, without a word to the client.
-// It does not block.
-func (s *Session) Abort() {
-	s.Close(ErrShutdown)
-	s.Transport.Abort()
+// awaitGone waits until the subscriptions of a session that ends are given up.
+func (s *Session) awaitGone() {
+	s.mu.Lock()
+	if s.going == nil && !s.gone {
+		s.going = make(chan struct{})
+	}
+	gone, going := s.gone, s.going
+	s.mu.Unlock()
+	if !gone {
+		<-going
+	}
 }

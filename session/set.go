@@ -1,9 +1,9 @@
 package session
 
 import (
-	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -81,47 +81,21 @@ func (t *Set) All() []*Session {
 	return all
 }
 
-// Drain closes every session with ErrShutdown, lets none in any more, and waits
-// until all are removed. When ctx ends first, the connections that are left are
-// ended without a word, and Drain returns the context's cause once they are removed.
-func (t *Set) Drain(ctx context.Context) error {
-	sessions, empty := t.drain()
-	for _, s := range sessions {
-		s.Close(ErrShutdown)
-	}
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, s := range sessions {
-		s.Abort()
-	}
-	<-empty
-	return context.Cause(ctx)
-}
-
-func (t *Set) drain() ([]*Session, <-chan struct{}) {
+// List returns up to limit live sessions in the order of their public names, from behind
+// after on, and whether there are more. A user, unless empty, leaves out those of
+// others. The time it takes grows with the number of all sessions.
+func (t *Set) List(user, after string, limit int) (sessions []*Session, more bool) {
+	limit = max(limit, 1)
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.draining {
-		t.draining = true
-		t.empty = make(chan struct{})
-		if len(t.sessions) == 0 {
-			close(t.empty)
+	for name, s := range t.clients {
+		if name > after && (user == "" || s.User == user) {
+			sessions = append(sessions, s)
 		}
 	}
-	sessions := make([]*Session, 0, len(t.sessions))
-	for _, s := range t.sessions {
-		sessions = append(sessions, s)
+	t.mu.Unlock()
+	slices.SortFunc(sessions, func(a, b *Session) int { return strings.Compare(a.Client(), b.Client()) })
+	if len(sessions) > limit {
+		return sessions[:limit], true
 	}
-	return sessions, t.empty
-}
-
-func (t *Set) signal() {
-	select {
-	case <-t.empty: // left empty already
-	default:
-		close(t.empty)
-	}
+	return sessions, false
 }

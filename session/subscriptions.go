@@ -1,6 +1,10 @@
 package session
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/seed-15847954/ropewalk/hub"
+)
 
 // indexFrom is how many subscriptions a session has before it keeps a map of them:
 // most have one or two.
@@ -11,6 +15,7 @@ type subscriptions struct {
 	list    []*subscription
 	index   map[Target]*subscription // nil while there are few
 	lagging int
+	held    int // bytes that those which are joining hold
 }
 
 func (l *subscriptions) find(t Target) *subscription {
@@ -40,26 +45,51 @@ func (l *subscriptions) add(sub *subscription) {
 
 // remove takes sub, which has ended, out. It may be out already.
 func (l *subscriptions) remove(sub *subscription) {
+	if sub.phase == gone {
+		return
+	}
 	if sub.phase == lagging {
 		l.lagging--
 	}
-	sub.phase, sub.held, sub.heldBytes = gone, nil, 0
-	if i := slices.Index(l.list, sub); i >= 0 {
-		l.list = slices.Delete(l.list, i, i+1)
-		delete(l.index, sub.target)
-	}
+	l.unhold(sub)
+	sub.phase = gone
+	i := slices.Index(l.list, sub)
+	l.list = slices.Delete(l.list, i, i+1)
+	delete(l.index, sub.target)
 }
 
-// endAll ends every subscription and returns those that the hub has to be told of.
-// The ones that are still joining tell it themselves.
+// endAll ends every subscription and returns them.
 func (l *subscriptions) endAll() []*subscription {
-	var subs []*subscription
-	for _, sub := range l.list {
-		if sub.phase != joining {
-			subs = append(subs, sub)
-		}
-		sub.phase, sub.held, sub.heldBytes = gone, nil, 0
+	subs := l.list
+	for _, sub := range subs {
+		sub.phase, sub.merging = gone, nil
 	}
 	*l = subscriptions{}
 	return subs
+}
+
+// hold keeps p until its subscription, which is joining, is live, if all of the
+// session hold no more than limit bytes.
+func (l *subscriptions) hold(sub *subscription, p *hub.Publication, limit int) {
+	m := sub.merging
+	size := len(p.Data) + itemOverhead
+	if m.overflow || l.held+size > limit {
+		l.held -= m.bytes
+		*m = merging{overflow: true}
+		return
+	}
+	m.held = append(m.held, p)
+	m.bytes += size
+	l.held += size
+}
+
+// unhold returns what is held, and whether that is not all since there was too much.
+func (l *subscriptions) unhold(sub *subscription) (held []*hub.Publication, overflow bool) {
+	m := sub.merging
+	if m == nil {
+		return nil, false
+	}
+	sub.merging = nil
+	l.held -= m.bytes
+	return m.held, m.overflow
 }
