@@ -1,7 +1,6 @@
 package native
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,9 +12,11 @@ import (
 // A client is one WebSocket and its conversation. It is the connection's
 // EventHandler.
 type client struct {
-	*conversation
-	handler *Handler
-	socket  *transport
+	conversation
+	socket transport
+
+	// ended is closed when the connection and its session have ended.
+	ended chan struct{}
 }
 
 // serve reads the first message, and has the others handled as they come. The
@@ -23,15 +24,15 @@ type client struct {
 func (h *Handler) serve(conn *websocket.Conn) <-chan struct{} {
 	h.Observer.Opened()
 	codec := codecFor(conn.Subprotocol())
-	t := &transport{conn: conn, codec: codec, observer: h.Observer, blocked: &h.blocked}
-	c := &client{conversation: newConversation(h, codec, t), handler: h, socket: t}
-	ended := make(chan struct{})
+	c := &client{ended: make(chan struct{})}
+	c.socket = transport{conn: conn, codec: codec, observer: h.Observer, blocked: &h.blocked, talk: &c.conversation}
+	c.start(conn.Context(), h, codec, &c.socket)
 	if err := c.greet(conn); err != nil {
-		c.end(err, ended)
-		return ended
+		c.finish(left(err))
+		return c.ended
 	}
-	conn.Handle(&events{c, ended})
-	return ended
+	conn.Handle(c)
+	return c.ended
 }
 
 // greet reads the first message, which has less room and less time than later ones,
@@ -47,10 +48,8 @@ func (c *client) greet(conn *websocket.Conn) error {
 	if err != nil {
 		return timedOut(ctx, err)
 	}
-	if len(b) > maxEarly {
-		return MessageTooBig
-	}
-	return c.message(conn, typ, b)
+	c.Message(conn, typ, b)
+	return nil
 }
 
 // timedOut returns ConnectTimeout in place of err when that is why a read ended.
@@ -61,56 +60,36 @@ func timedOut(ctx context.Context, err error) error {
 	return err
 }
 
-func (c *client) message(conn *websocket.Conn, typ websocket.MessageType, b []byte) error {
-	c.handler.Observer.Received(len(b))
+// Message takes the commands of a message. It waits while too many are not carried
+// out, so that no more is read.
+func (c *client) Message(_ *websocket.Conn, typ websocket.MessageType, p []byte) {
+	c.handler.Observer.Received(len(p))
 	if typ != c.codec.messageType() {
-		return UnsupportedData
+		c.end(UnsupportedData)
+		return
 	}
-	// The broker is not waited for when the client has gone.
-	return c.receive(conn.Context(), b)
+	c.receive(c.ctx, p)
 }
 
-// end ends the session for what the connection has ended with, or the other way
-// round, and closes ended.
-func (c *client) end(err error, ended chan<- struct{}) {
-	h, s := c.handler, c.session
-	if s == nil {
-		c.socket.Close(err)
-	} else {
-		s.Close(left(err))
-		<-s.Done()
-		h.Sessions.Remove(s)
-		err = s.Cause()
-	}
-	h.blocked.Delete(c.socket.conn)
-	h.Log.Debug("connection ended", "remote", c.socket.conn.RemoteAddr(), "cause", err)
-	h.Observer.Closed(uint16(closeCode(context.Cause(c.socket.conn.Context()))))
-	close(ended)
-}
+// Closed ends the session. It does not wait for that, for a loop waits here.
+func (c *client) Closed(_ *websocket.Conn, err error) { go c.finish(left(err)) }
 
 // left tells a client that said goodbye from one that has lost its connection.
 func left(err error) error {
 	closed, ok := errors.AsType[*websocket.CloseError](err)
-	if ok && (closed.Code == websocket.CloseNormal || closed.Code == websocket.CloseGoingAway) {
+	if ok && closed.Remote && (closed.Code == websocket.CloseNormal || closed.Code == websocket.CloseGoingAway) {
 		return session.ErrLeft
 	}
 	return err
 }
 
-// events are what comes after the first message.
-type events struct {
-	client *client
-	ended  chan<- struct{}
-}
-
-// Message carries out the commands of a message.
-func (e *events) Message(conn *websocket.Conn, typ websocket.MessageType, p []byte) {
-	if err := e.client.message(conn, typ, bytes.Clone(p)); err != nil {
-		e.client.session.Close(err)
-	}
-}
-
-// Closed ends the session. It does not wait for that, for a loop waits here.
-func (e *events) Closed(_ *websocket.Conn, err error) {
-	go e.client.end(err, e.ended)
+// finish ends the session for what the connection has ended with, or the other way
+// round.
+func (c *client) finish(err error) {
+	cause := c.lost(err)
+	conn := c.socket.conn
+	c.handler.blocked.Delete(conn)
+	c.handler.Log.Debug("connection ended", "remote", conn.RemoteAddr(), "cause", cause)
+	c.handler.Observer.Closed(uint16(closeCode(context.Cause(conn.Context()))))
+	close(c.ended)
 }

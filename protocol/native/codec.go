@@ -14,7 +14,7 @@ type codec interface {
 	messageType() websocket.MessageType
 
 	// decode reads one message of a client, at most maxCommands commands. The error is a
-	// Disconnect. Data of the commands shares b.
+	// Disconnect. The commands share nothing with b.
 	decode(b []byte, maxData int) ([]command, error)
 
 	// Replies, by the id of the command.

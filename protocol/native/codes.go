@@ -23,6 +23,7 @@ const (
 	UnknownCommand       ErrorCode = "unknown_command"
 	AlreadyConnected     ErrorCode = "already_connected"
 	BadChannel           ErrorCode = "bad_channel"
+	BadPattern           ErrorCode = "bad_pattern"
 	AlreadySubscribed    ErrorCode = "already_subscribed"
 	NotSubscribed        ErrorCode = "not_subscribed"
 	TooManySubscriptions ErrorCode = "too_many_subscriptions"
@@ -51,6 +52,7 @@ var ErrorCodes = []struct {
 	{UnknownCommand, false, "the server has no such command"},
 	{AlreadyConnected, false, "connect was sent twice"},
 	{BadChannel, false, "the channel's name is not allowed"},
+	{BadPattern, false, "the pattern is not allowed"},
 	{AlreadySubscribed, false, "the session is subscribed to the channel already"},
 	{NotSubscribed, false, "the session is not subscribed to the channel"},
 	{TooManySubscriptions, false, "the session is subscribed to as many channels as it may be"},
@@ -93,6 +95,8 @@ func commandError(err error) *Error {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, hub.ErrPattern): // may wrap ErrChannelName
+		return errorf(BadPattern, "%v", err)
 	case errors.Is(err, hub.ErrChannelName):
 		return errorf(BadChannel, "%v", err)
 	case errors.Is(err, hub.ErrAlreadySubscribed):

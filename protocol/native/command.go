@@ -3,6 +3,7 @@ package native
 import (
 	"errors"
 	"fmt"
+	"math"
 	"mime"
 	"strings"
 
@@ -55,6 +56,9 @@ type command struct {
 	id   uint64 // from 1 to maxID
 	name string
 
+	// broken is why the message was none of commands: a Disconnect. There is nothing else then.
+	broken error
+
 	// err is why the body is not one of the command: an *Error.
 	err error
 
@@ -87,6 +91,9 @@ func (c *command) check(maxData int) error {
 		c.message.Channel = c.channel
 		return c.checkMessage(maxData)
 	case history, presence, presenceCount:
+		if c.limit > math.MaxUint32 {
+			return errorf(BadRequest, "limit is not below 2^32")
+		}
 		return checkChannel(c.channel)
 	case rpc:
 		if c.method == "" || len(c.method) > maxTag {
@@ -117,6 +124,9 @@ func (c *command) checkTarget() error {
 	if (c.channel == "") == (c.pattern == "") {
 		return errorf(BadRequest, "%s needs either channel or pattern", c.name)
 	}
+	if c.latest > math.MaxUint32 {
+		return errorf(BadRequest, "latest is not below 2^32")
+	}
 	if c.from != nil && c.latest > 0 {
 		return errorf(BadRequest, "subscribe takes from or latest, not both")
 	}
@@ -127,7 +137,7 @@ func (c *command) checkTarget() error {
 		return errorf(BadRequest, "a pattern has no from, latest or joins")
 	}
 	if _, err := hub.ParsePattern(c.pattern); err != nil {
-		return errorf(BadChannel, "%v", err)
+		return errorf(BadPattern, "%v", err)
 	}
 	return nil
 }

@@ -2,217 +2,203 @@ package native
 
 import (
 	"context"
-	"errors"
-	"time"
+	"sync"
 
-	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
 )
 
-// brokerTime bounds one command's call to the broker.
-const brokerTime = 5 * time.Second
-
-// A carrier is a transport that is told of its session before that sends anything.
-type carrier interface {
-	session.Transport
-	attach(s *session.Session)
-}
+// maxWaiting bounds the commands of one client that wait to be carried out. A
+// message of more may exceed it.
+const maxWaiting = 256
 
 // A conversation is what a client and the server say to each other, whatever carries
-// it. A transport makes one, hands it the client's messages one after another, and
-// closes its session with the error that receive returns or with the end of
-// the connection. Replies and pushes go through session.Transport.
+// it. A transport makes one when a connection opens, hands it every message of the
+// client with receive, calls ready when it has room again after its Send returned
+// false, and calls lost when the connection has ended. Replies, pushes and the end
+// come through session.Transport.
+//
+// Commands are carried out in their order by one goroutine, which exists while there
+// are some.
 type conversation struct {
-	// Constant after newConversation.
+	// Constant after start.
 	handler   *Handler
 	codec     codec
-	transport carrier
+	transport session.Transport
+	ctx       context.Context // ends with the connection
+	gate      gate            // what the session sends through
 
-	// Owned by the goroutine that hands over messages.
-	lastID  uint64
-	session *session.Session // nil before connect
+	worker sync.WaitGroup // the goroutine that carries out commands, if there is one
+
+	// Owned by whoever carries out commands.
+	lastID uint64
+
+	mu        sync.Mutex
+	session   *session.Session // before connect one that only holds the place
+	connected bool
+	waiting   []command
+	working   bool          // somebody carries out commands
+	room      chan struct{} // closed when fewer wait; nil unless somebody waits for that
+	over      bool          // nothing is carried out any more
 }
 
-func newConversation(h *Handler, c codec, t carrier) *conversation {
-	return &conversation{handler: h, codec: c, transport: t}
-}
-
-// receive carries out the commands of a message, one after another. It keeps b. An
-// error ends the connection: a Disconnect, or that the session has ended.
-func (c *conversation) receive(ctx context.Context, b []byte) error {
-	commands, err := c.codec.decode(b, c.handler.MaxData)
-	if err != nil {
-		return err
+// start begins the conversation over a transport, whose end ends ctx. From here on
+// the handler's Sessions know of it: the first thing that Send or Close of the
+// transport are called with may come before start returns.
+func (c *conversation) start(ctx context.Context, h *Handler, codec codec, t session.Transport) {
+	c.handler, c.codec, c.transport, c.ctx = h, codec, t, ctx
+	c.gate.Transport = t
+	// Before connect nobody knows who it is, and a drain must find it all the same.
+	c.session = session.New(session.Config{Hub: h.Hub, Transport: t, Codec: codec})
+	if err := h.Sessions.Add(c.session); err != nil {
+		c.end(err)
 	}
+}
+
+// receive takes one message of the client, as it came, and keeps nothing of it. It
+// returns before the commands are carried out, but waits while too many wait, until
+// ctx or the connection ends. What is wrong with the message ends the connection once
+// the commands before it are answered. It is false when no more messages are taken.
+// It is called by one goroutine at a time.
+func (c *conversation) receive(ctx context.Context, b []byte) bool {
+	commands, err := c.decode(b)
+	if err != nil {
+		commands = []command{{broken: err}}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.waiting) >= maxWaiting && !c.over {
+		if !c.awaitRoom(ctx) {
+			return false
+		}
+	}
+	if c.over {
+		return false
+	}
+	c.waiting = append(c.waiting, commands...)
+	switch {
+	case c.working:
+	case quick(c.waiting):
+		c.working = true
+		c.mu.Unlock()
+		c.work()
+		c.mu.Lock()
+	default:
+		c.working = true
+		c.worker.Go(c.work)
+	}
+	return err == nil && !c.over
+}
+
+// decode reads a message, which has less room before connect.
+func (c *conversation) decode(b []byte) ([]command, error) {
+	if len(b) > maxEarly && !c.isConnected() {
+		return nil, MessageTooBig
+	}
+	return c.codec.decode(b, c.handler.MaxData)
+}
+
+// awaitRoom waits until fewer commands wait. mu is held, and is not meanwhile.
+func (c *conversation) awaitRoom(ctx context.Context) bool {
+	if c.room == nil {
+		c.room = make(chan struct{})
+	}
+	room := c.room
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-room:
+		return true
+	case <-ctx.Done():
+	case <-c.ctx.Done():
+	}
+	return false
+}
+
+// quick reports whether commands ask nobody else.
+func quick(commands []command) bool {
 	for i := range commands {
-		if err := c.one(ctx, &commands[i]); err != nil {
-			return err
+		if name := commands[i].name; name != ping && name != refresh {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
-// one carries out a command. The ids of commands rise, so that no two replies can be
-// mistaken for each other.
-func (c *conversation) one(ctx context.Context, cmd *command) error {
-	if cmd.id <= c.lastID {
-		return IDNotRising
-	}
-	c.lastID = cmd.id
-	if c.session == nil {
-		return c.connect(ctx, cmd)
-	}
-	err := cmd.err
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, brokerTime)
-		defer cancel()
-		err = c.carryOut(ctx, cmd)
-	}
-	if err == nil || errors.Is(err, session.ErrClosed) {
-		return err
-	}
-	return c.session.Send(c.codec.failed(cmd.id, commandError(err)))
-}
-
-// connect deals with the first command, which has to be connect.
-func (c *conversation) connect(ctx context.Context, cmd *command) error {
-	if cmd.name != connect {
-		return ConnectExpected
-	}
-	if cmd.err != nil { // there is no second connect
-		return BadMessage.because(cmd.err)
-	}
-	h := c.handler
-	answer := connection{node: h.Node, ping: uint32(pingTime.Milliseconds())}
-	settled := func(*session.Session) {}
-	if cmd.session != "" && h.Lobby != nil {
-		if identity, f, ok := h.Lobby.Resume(h.Sessions, cmd.session); ok {
-			answer.identity, answer.resumed, settled = identity, true, f
+// work carries out commands until there is none.
+func (c *conversation) work() {
+	for commands := c.next(); len(commands) > 0; commands = c.next() {
+		for i := range commands {
+			if err := c.one(&commands[i]); err != nil {
+				c.end(err)
+				break
+			}
 		}
 	}
-	if !answer.resumed {
-		answer.identity = session.NewIdentity(h.Node)
-	}
-	gate := &gate{Transport: c.transport}
-	s := session.New(session.Config{
-		Hub:              h.Hub,
-		Transport:        gate,
-		Codec:            c.codec,
-		Identity:         answer.identity,
-		Info:             cmd.info,
-		MaxQueue:         h.MaxQueue,
-		MaxSubscriptions: h.MaxSubscriptions,
-		Lobby:            h.Lobby,
-		Stats:            h.Stats,
-	})
-	if err := h.Sessions.Add(s); err != nil {
-		return err
-	}
-	c.session = s
-	c.transport.attach(s)
-	ctx, cancel := context.WithTimeout(ctx, brokerTime)
-	defer cancel()
-	for i := range cmd.subscriptions {
-		answer.subscriptions = append(answer.subscriptions, c.first(ctx, &cmd.subscriptions[i]))
-	}
-	settled(s)
-	// What the subscriptions have queued so far waits for the reply.
-	gate.open(c.codec.connected(cmd.id, answer))
-	s.Ready()
-	return nil
 }
 
-// first carries out a subscription that came with connect.
-func (c *conversation) first(ctx context.Context, sub *command) (r subscribeResult) {
-	err := sub.err
-	if err == nil {
-		err = c.session.Subscribe(ctx, request(sub), func(st session.Start) hub.Packet {
-			r.start = st
-			return silent{}
-		})
+// next returns the commands that wait. Where there is none, nobody works any more.
+func (c *conversation) next() []command {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	commands := c.waiting
+	c.waiting = nil
+	if c.over {
+		commands = nil
 	}
-	if err != nil {
-		r.err = commandError(err)
+	c.working = len(commands) > 0
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
 	}
-	return r
+	return commands
 }
 
-func request(cmd *command) session.Request {
-	return session.Request{Target: target(cmd), From: cmd.from, Latest: int(min(cmd.latest, maxPage)), Joins: cmd.joins}
-}
-
-func target(cmd *command) session.Target {
-	if cmd.channel != "" {
-		return session.Target{Channel: cmd.channel}
-	}
-	p, _ := hub.ParsePattern(cmd.pattern) // check has tried
-	return session.Target{Pattern: p}
-}
-
-func (c *conversation) carryOut(ctx context.Context, cmd *command) error {
+// end ends the session, whose transport tells the client why. It does not block.
+func (c *conversation) end(cause error) {
+	c.mu.Lock()
 	s := c.session
-	switch cmd.name {
-	case subscribe:
-		return s.Subscribe(ctx, request(cmd), func(st session.Start) hub.Packet { return c.codec.subscribed(cmd.id, st) })
-	case unsubscribe:
-		return s.Unsubscribe(target(cmd), c.codec.done(cmd.id, unsubscribe))
-	case publish:
-		done, err := s.Publish(ctx, cmd.message, cmd.expect)
-		if err != nil {
-			return err
-		}
-		return s.Send(c.codec.published(cmd.id, done))
-	case history:
-		p, err := s.History(ctx, cmd.channel, hub.Query{From: cmd.from, Limit: page(cmd.limit), Reverse: cmd.reverse})
-		if err != nil && !errors.Is(err, hub.ErrEpoch) {
-			return err
-		}
-		return s.Send(c.codec.history(cmd.id, c.fitting(p)))
-	case presence:
-		members, more, err := s.Members(ctx, cmd.channel, cmd.after, page(cmd.limit))
-		if err != nil {
-			return err
-		}
-		return s.Send(c.codec.presence(cmd.id, members, more))
-	case presenceCount:
-		clients, users, err := s.Count(ctx, cmd.channel)
-		if err != nil {
-			return err
-		}
-		return s.Send(c.codec.counted(cmd.id, clients, users))
-	case rpc:
-		return c.call(ctx, cmd)
-	case refresh:
-		return errorf(NotSupported, "this server does not use tokens")
-	case ping:
-		return s.Send(c.codec.done(cmd.id, ping))
-	}
-	return errorf(AlreadyConnected, "connect was sent already")
+	c.over = true
+	c.mu.Unlock()
+	s.Close(cause)
 }
 
-// fitting shortens a page such that its reply fits into the session's queue.
-func (c *conversation) fitting(p hub.Page) hub.Page {
-	room := c.handler.MaxQueue / 4
-	for i, publication := range p.Publications {
-		if room -= len(publication.Data)*4/3 + 512; room < 0 && i > 0 {
-			p.Publications, p.More = p.Publications[:i], true
-			break
-		}
+// ready tells the session that its transport has room again. It does not block.
+func (c *conversation) ready() { c.current().Ready() }
+
+// lost ends the conversation for what the connection has ended with, and returns
+// when all of it has ended. It is called once. The returned error is the cause of
+// the end, which may be an earlier one.
+func (c *conversation) lost(err error) error {
+	first := c.current()
+	c.end(err)
+	c.worker.Wait()
+	s := c.current() // what connect has made of it meanwhile
+	s.Close(err)
+	<-s.Done()
+	if first != s {
+		<-first.Done()
 	}
-	return p
+	c.handler.Sessions.Remove(s)
+	return s.Cause()
 }
 
-func (c *conversation) call(ctx context.Context, cmd *command) error {
-	method, ok := c.handler.RPC[cmd.method]
-	if !ok {
-		return errorf(UnknownMethod, "there is no method %s", quote(cmd.method))
-	}
-	data, contentType, err := method(ctx, cmd.message.Data, cmd.message.ContentType)
-	if known, ok := errors.AsType[*Error](err); ok {
-		return known
-	}
-	if err != nil {
-		return errorf(Internal, "the method failed")
-	}
-	return c.session.Send(c.codec.result(cmd.id, data, contentType))
+func (c *conversation) current() *session.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+func (c *conversation) isConnected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connected
+}
+
+// become makes s the session of the conversation.
+func (c *conversation) become(s *session.Session) {
+	c.mu.Lock()
+	place := c.session
+	c.session, c.connected = s, true
+	c.mu.Unlock()
+	c.handler.Sessions.Remove(place)
 }

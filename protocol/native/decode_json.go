@@ -1,6 +1,7 @@
 package native
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,8 +14,7 @@ import (
 // maxDepth is how deep the arrays and objects of a message may be nested.
 const maxDepth = 64
 
-// decode reads one message of a client: a command, or an array of commands. Data of a
-// command shares b. The error is a Disconnect when b is no command at all; what
+// decode reads one message of a client: a command, or an array of commands. The error is a Disconnect when b is no command at all; what
 // is wrong with a body alone is in command.err.
 func (jsonCodec) decode(b []byte, maxData int) ([]command, error) {
 	if err := jsonscan.Check(b, maxDepth); err != nil {
@@ -113,7 +113,7 @@ func (c *command) fill(g *given) {
 	c.latest, c.limit = g.number("latest"), g.number("limit")
 	c.joins, c.reverse = g.bool("joins"), g.bool("reverse")
 	c.session, c.after, c.method, c.token = g.text("session"), g.text("after"), g.text("method"), g.text("token")
-	c.info = g.members["info"]
+	c.info = bytes.Clone(g.members["info"])
 	m := &c.message
 	m.ID, m.Key, m.ExcludeClient = g.text("id"), g.text("key"), g.bool("exclude_self")
 	m.Tags = g.tags("tags")
@@ -240,11 +240,14 @@ func (g *given) data() (b []byte, contentType string) {
 		return nil, ""
 	}
 	if !isBase64 {
-		return b, ""
+		return bytes.Clone(b), ""
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(g.text("base64"))
 	if err != nil {
 		g.fail("base64 is not standard base64 with padding")
+	}
+	if len(b) == 0 {
+		b = nil // as in the other encoding
 	}
 	contentType = g.text("content_type")
 	if contentType == "" {

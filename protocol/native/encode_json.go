@@ -85,13 +85,26 @@ func (w *writer) bool(name string, v bool) *writer {
 	return w
 }
 
+// raw writes JSON text.
 func (w *writer) raw(name string, value []byte) *writer {
-	w.name(name).b = append(w.b, value...)
+	w.name(name)
+	start := len(w.b)
+	w.b = append(w.b, value...)
+	// Outside of strings, where alone they can be, line ends mean nothing, but where
+	// messages are lines they would cut this one.
+	for i := range w.b[start:] {
+		if c := &w.b[start+i]; *c == '\n' || *c == '\r' {
+			*c = ' '
+		}
+	}
 	return w
 }
 
 // data writes data, or base64 with content_type.
 func (w *writer) data(b []byte, contentType string) *writer {
+	if contentType == "" && len(b) == 0 {
+		return w.raw("data", []byte("null"))
+	}
 	if contentType == "" {
 		return w.raw("data", b)
 	}
@@ -206,10 +219,8 @@ func (jsonCodec) disconnect(d Disconnect) hub.Packet {
 
 func (jsonCodec) connected(id uint64, c connection) hub.Packet {
 	return reply(id, func(w *writer) {
-		w.open(connect).string("session", c.identity.ID).string("client", c.identity.Client).optional("node", c.node)
-		if c.resumed {
-			w.bool("resumed", true)
-		}
+		w.open(connect).string("session", c.identity.ID).string("client", c.identity.Client).string("node", c.node)
+		w.bool("resumed", c.resumed)
 		if len(c.subscriptions) > 0 {
 			w.array("subscriptions")
 			for _, r := range c.subscriptions {
@@ -233,11 +244,7 @@ func (jsonCodec) subscribed(id uint64, st session.Start) hub.Packet {
 
 func (jsonCodec) published(id uint64, p hub.Published) hub.Packet {
 	return reply(id, func(w *writer) {
-		w.open(publish).position("position", p.Position)
-		if p.Duplicate {
-			w.bool("duplicate", true)
-		}
-		w.close()
+		w.open(publish).position("position", p.Position).bool("duplicate", p.Duplicate).close()
 	})
 }
 

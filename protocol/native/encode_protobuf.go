@@ -44,6 +44,14 @@ func publicationMessage(p *hub.Publication, pattern string) *nativepb.Publicatio
 	}
 }
 
+// dataMessage returns data, which is null where there is none.
+func dataMessage(data []byte, contentType string) *nativepb.Data {
+	if contentType == "" && len(data) == 0 {
+		data = []byte("null")
+	}
+	return &nativepb.Data{Data: data, ContentType: contentType}
+}
+
 func memberMessage(m hub.Member) *nativepb.Member {
 	return &nativepb.Member{Client: m.Client, User: m.User, Info: m.Info}
 }
@@ -82,7 +90,7 @@ func (protobufCodec) Unsubscribed(t session.Target, cause error) hub.Packet {
 }
 
 func (protobufCodec) Message(data []byte, contentType string) hub.Packet {
-	return event(&nativepb.Event{Event: &nativepb.Event_Message{Message: &nativepb.Data{Data: data, ContentType: contentType}}})
+	return event(&nativepb.Event{Event: &nativepb.Event_Message{Message: dataMessage(data, contentType)}})
 }
 
 func (protobufCodec) disconnect(d Disconnect) hub.Packet {
@@ -142,7 +150,7 @@ func (protobufCodec) counted(id uint64, clients, users int) hub.Packet {
 }
 
 func (protobufCodec) result(id uint64, data []byte, contentType string) hub.Packet {
-	return replyEvent(&nativepb.Reply{Id: id, Reply: &nativepb.Reply_Rpc{Rpc: &nativepb.Data{Data: data, ContentType: contentType}}})
+	return replyEvent(&nativepb.Reply{Id: id, Reply: &nativepb.Reply_Rpc{Rpc: dataMessage(data, contentType)}})
 }
 
 func (protobufCodec) done(id uint64, name string) hub.Packet {

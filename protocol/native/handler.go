@@ -131,7 +131,8 @@ func New(config Config) (*Handler, error) {
 }
 
 // ServeHTTP makes a connection of the request. It returns when the client has said
-// connect: from then on no goroutine is the connection's.
+// connect: from then on no goroutine is the connection's. Over HTTP/2 it
+// returns when the connection has ended.
 //
 // A client that offers no subprotocol is taken to speak Subprotocol. One that
 // offers others alone is refused nothing either: RFC 6455, section 4.2.2 leaves it
@@ -142,7 +143,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refused(r, err)
 		return
 	}
-	h.serve(conn)
+	ended := h.serve(conn)
+	if r.ProtoMajor > 1 {
+		<-ended // the connection is a stream, which ends with the handler
+	}
 }
 
 func (h *Handler) refused(r *http.Request, err error) {

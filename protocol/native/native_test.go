@@ -85,11 +85,11 @@ func (b *backEnd) listen(t *testing.T) string {
 // pipe serves one connection in memory, for tests inside a synctest bubble. The
 // returned channel is closed when the handler has returned.
 func (b *backEnd) pipe() (*websocket.Conn, <-chan struct{}) {
-	client, conn := wstest.Pipe(websocket.Params{Limits: b.accept.Limits})
+	client, conn := wstest.Pipe(websocket.Params{Limits: b.accept.Limits, Queue: b.accept.Queue})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		b.serve(conn)
+		<-b.serve(conn)
 		conn.CloseNow()
 	}()
 	return client, done
@@ -228,7 +228,7 @@ func TestBadMessage(t *testing.T) {
 		{websocket.Text, `{"id":2,"publish":{"channel":"a","data":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}}`, 4100},
 		{websocket.Text, `{"id":1,"ping":{}}`, 4102},
 		{websocket.Binary, `{"id":2,"ping":{}}`, websocket.CloseUnsupportedData},
-		{websocket.Text, `"` + strings.Repeat("x", 64<<10+maxEnvelope) + `"`, websocket.CloseMessageTooBig},
+		{websocket.Text, `"` + strings.Repeat("x", 64<<10*4/3+maxEnvelope) + `"`, websocket.CloseMessageTooBig},
 	} {
 		p := dial(t, url)
 		p.connect()
@@ -369,8 +369,8 @@ func TestObserver(t *testing.T) {
 		if c.opened != 1 || len(c.refused) != 1 || c.refused[0] != 403 || c.closed[0] != 1000 {
 			t.Errorf("opened %d, refused %v, closed %v, want 1, [403], [1000]", c.opened, c.refused, c.closed)
 		}
-		if c.received != 1 || c.receivedLen != 21 || c.sent != 1 || c.sentLen != 65 {
-			t.Errorf("received %d (%d bytes), sent %d (%d bytes), want 1 (21) and 1 (64)", c.received, c.receivedLen, c.sent, c.sentLen)
+		if c.received != 1 || c.receivedLen != 21 || c.sent != 1 || c.sentLen != 133 {
+			t.Errorf("received %d (%d bytes), sent %d (%d bytes), want 1 (21) and 1 (133)", c.received, c.receivedLen, c.sent, c.sentLen)
 		}
 	})
 }

@@ -25,19 +25,17 @@ type transport struct {
 	conn     *websocket.Conn
 	codec    codec
 	observer Observer
-	session  *session.Session // nil before connect
+	talk     *conversation
 
 	// blocked holds the transports of the handler that have refused a packet, by
 	// their connection, until there is room again.
 	blocked *sync.Map
 }
 
-func (t *transport) attach(s *session.Session) { t.session = s }
-
 // drained tells the session of a connection that has refused a packet.
 func drained(blocked *sync.Map, conn *websocket.Conn) {
 	if t, ok := blocked.LoadAndDelete(conn); ok {
-		t.(*transport).session.Ready()
+		t.(*transport).talk.ready()
 	}
 }
 
