@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/api"
@@ -50,9 +49,8 @@ type Server struct {
 	node     string
 	http     *http.Server
 
-	// connections counts the handlers of WebSocket requests, from before they leave
-	// the HTTP server's care until they return.
-	connections sync.WaitGroup
+	// connections are those that have left the HTTP server's care.
+	connections *native.Handler
 }
 
 // New returns a server for config, whose zero values mean their defaults. The
@@ -142,8 +140,9 @@ func (s *Server) routes() ([]route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
+	s.connections = handler
 	routes := []route{
-		{"/connection/websocket", s.counted(handler)},
+		{"/connection/websocket", handler},
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
 	}
@@ -168,14 +167,6 @@ func ending(next http.Handler) http.Handler {
 		if r.Header.Get("Upgrade") != "" {
 			w.Header().Set("Connection", "close")
 		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (s *Server) counted(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.connections.Add(1)
-		defer s.connections.Done()
 		next.ServeHTTP(w, r)
 	})
 }

@@ -121,8 +121,8 @@ type position struct {
 type message struct {
 	ID          uint64
 	Connect     *struct{ Session string }
-	Subscribe   *position
-	Publish     *position
+	Subscribe   *struct{ Position position }
+	Publish     *struct{ Position position }
 	Publication *struct {
 		Channel string
 		position
@@ -185,10 +185,10 @@ func TestMessagesCross(t *testing.T) {
 	for _, p := range []peer{a, b} {
 		p.send(`{"id":2,"subscribe":{"channel":"news"}}`)
 		m := p.receive()
-		if m.ID != 2 || m.Subscribe == nil || m.Subscribe.Epoch == "" {
+		if m.ID != 2 || m.Subscribe == nil || m.Subscribe.Position.Epoch == "" {
 			t.Fatalf("reply to subscribe = %+v, want a position", m)
 		}
-		begin = *m.Subscribe
+		begin = m.Subscribe.Position
 	}
 	a.send(`{"id":3,"publish":{"channel":"news","data":{"from":"a"}}}`)
 	if m := b.receive(); m.Publication == nil {
@@ -214,7 +214,7 @@ func checkOwn(t *testing.T, a peer, begin, last position) {
 		m := a.receive()
 		switch {
 		case m.Publish != nil && m.ID == 3:
-			reply = m.Publish
+			reply = &m.Publish.Position
 		case m.Publication == nil:
 			t.Fatalf("got %+v, want a publication or the reply to publish", m)
 		case m.Publication.Epoch != at.Epoch || m.Publication.Prev != at.Offset || m.Publication.Offset <= at.Offset:

@@ -20,7 +20,8 @@ type client struct {
 }
 
 // serve reads the first message, and has the others handled as they come. The
-// returned channel is closed when the connection and its session have ended.
+// returned channel is closed when the connection and its session have ended. The
+// caller has counted conn among the handler's connections.
 func (h *Handler) serve(conn *websocket.Conn) <-chan struct{} {
 	h.Observer.Opened()
 	codec := codecFor(conn.Subprotocol())
@@ -92,4 +93,5 @@ func (c *client) finish(err error) {
 	c.handler.Log.Debug("connection ended", "remote", conn.RemoteAddr(), "cause", cause)
 	c.handler.Observer.Closed(uint16(closeCode(context.Cause(conn.Context()))))
 	close(c.ended)
+	c.handler.connections.Done()
 }

@@ -96,7 +96,13 @@ type Handler struct {
 	Config
 	accept  websocket.AcceptOptions
 	blocked sync.Map // *websocket.Conn to *transport: those that have no room
+
+	connections sync.WaitGroup // those that have not ended
 }
+
+// Wait returns when no connection is left: each has ended, with all that stands behind
+// it. New ones are not to come meanwhile.
+func (h *Handler) Wait() { h.connections.Wait() }
 
 // New returns a handler for config. The error says which of the Origins is wrong.
 func New(config Config) (*Handler, error) {
@@ -138,8 +144,11 @@ func New(config Config) (*Handler, error) {
 // offers others alone is refused nothing either: RFC 6455, section 4.2.2 leaves it
 // to the client to go on without one, and strict decoding ends a mistake soon.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// From before the HTTP server lets go of the connection.
+	h.connections.Add(1)
 	conn, err := websocket.Accept(w, r, &h.accept)
 	if err != nil {
+		h.connections.Done()
 		h.refused(r, err)
 		return
 	}

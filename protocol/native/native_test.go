@@ -75,6 +75,7 @@ func (b *backEnd) listen(t *testing.T) string {
 	srv := httptest.NewServer(b)
 	t.Cleanup(func() {
 		srv.Close()
+		defer b.Wait()
 		if err := b.Sessions.Drain(context.Background()); err != nil {
 			t.Errorf("Drain = %v", err)
 		}
@@ -89,6 +90,7 @@ func (b *backEnd) pipe() (*websocket.Conn, <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		b.connections.Add(1)
 		<-b.serve(conn)
 		conn.CloseNow()
 	}()
