@@ -2,17 +2,9 @@ package session
 
 import (
 	"context"
-	"sync"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
-
-// presence is whether a subscription has entered its channel's presence. The lock is
-// held around the calls that change that, so that none overtakes another.
-type presence struct {
-	changing sync.Mutex
-	entered  bool
-}
 
 // enter adds the client to the channel's presence, where that is kept.
 // What goes wrong is the broker's trouble, and does not keep a client from its messages.
@@ -20,16 +12,17 @@ func (s *Session) enter(ctx context.Context, sub *subscription) {
 	if !sub.options.Presence {
 		return
 	}
-	sub.changing.Lock()
-	defer sub.changing.Unlock()
+	entered := make(chan struct{})
+	defer close(entered)
 	s.mu.Lock()
 	ended := sub.phase == gone
-	s.mu.Unlock()
-	if ended {
-		return
+	if !ended {
+		sub.entered = entered
 	}
-	sub.entered = true // also after an error: it may have come through
-	_ = s.Hub.Enter(ctx, sub.target.Channel, hub.Member{Client: s.Identity.Client, User: s.User, Info: s.Info})
+	s.mu.Unlock()
+	if !ended {
+		_ = s.Hub.Enter(ctx, sub.target.Channel, hub.Member{Client: s.Identity.Client, User: s.User, Info: s.Info})
+	}
 }
 
 // leavePresence is for subscriptions that are gone, and enter no more.
@@ -39,13 +32,20 @@ func (s *Session) leavePresence(sub *subscription) {
 	}
 }
 
-// handOver makes the caller the one who has the client leave, if it has entered.
-func (p *presence) handOver() bool {
-	p.changing.Lock()
-	defer p.changing.Unlock()
-	entered := p.entered
-	p.entered = false
-	return entered
+// handOver makes the caller the one who has the client leave, if it has entered, be it
+// with an error: that may have come through. The subscription is gone. It blocks while
+// the client is entering, so that leaving does not overtake that.
+func (sub *subscription) handOver() bool {
+	s := sub.session
+	s.mu.Lock()
+	entered := sub.entered
+	sub.entered = nil
+	s.mu.Unlock()
+	if entered == nil {
+		return false
+	}
+	<-entered
+	return true
 }
 
 func leave(h *hub.Hub, channel, client string) {

@@ -72,7 +72,9 @@ type subscription struct {
 	merging  *merging     // nil unless joining
 	backlog  *backlog     // nil unless something waits
 
-	presence
+	// entered is closed when the call that enters the channel's presence has returned.
+	// Nil where there was none.
+	entered chan struct{}
 }
 
 // Subscribe subscribes and queues the answer that ack makes of where the
