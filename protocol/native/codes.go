@@ -89,36 +89,43 @@ func errorf(code ErrorCode, format string, args ...any) *Error {
 	return e
 }
 
-// commandError turns an error of a session into the answer to its command.
+// known are errors of lower floors that clients are told. Those with text of the
+// floor itself are told in full, others may have come from a broker.
+var known = []struct {
+	err  error
+	code ErrorCode
+	full bool
+}{
+	{hub.ErrPattern, BadPattern, true}, // may wrap ErrChannelName
+	{hub.ErrChannelName, BadChannel, true},
+	{hub.ErrAlreadySubscribed, AlreadySubscribed, true},
+	{hub.ErrNotSubscribed, NotSubscribed, true},
+	{session.ErrTooManySubscriptions, TooManySubscriptions, true},
+	{hub.ErrDataTooBig, DataTooBig, true},
+	{hub.ErrConflict, Conflict, false},
+	{hub.ErrNoHistory, NoHistory, false},
+	{hub.ErrNoPresence, NoPresence, false},
+	{hub.ErrNoPatterns, NoPatterns, false},
+	{hub.ErrTooManySubscribers, TooManySubscribers, false},
+	{hub.ErrGap, InsufficientState, false},
+	{hub.ErrEpoch, InsufficientState, false},
+	{hub.ErrTrimmed, InsufficientState, false},
+}
+
+// commandError turns an error of a session into the answer to its command. What a
+// broker says of its own is not for clients: it may name hosts and keys.
 func commandError(err error) *Error {
-	var known *Error
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.Is(err, hub.ErrPattern): // may wrap ErrChannelName
-		return errorf(BadPattern, "%v", err)
-	case errors.Is(err, hub.ErrChannelName):
-		return errorf(BadChannel, "%v", err)
-	case errors.Is(err, hub.ErrAlreadySubscribed):
-		return errorf(AlreadySubscribed, "%v", err)
-	case errors.Is(err, hub.ErrNotSubscribed):
-		return errorf(NotSubscribed, "%v", err)
-	case errors.Is(err, session.ErrTooManySubscriptions):
-		return errorf(TooManySubscriptions, "%v", err)
-	case errors.Is(err, hub.ErrConflict):
-		return errorf(Conflict, "%v", err)
-	case errors.Is(err, hub.ErrDataTooBig):
-		return errorf(DataTooBig, "%v", err)
-	case errors.Is(err, hub.ErrNoHistory):
-		return errorf(NoHistory, "%v", err)
-	case errors.Is(err, hub.ErrNoPresence):
-		return errorf(NoPresence, "%v", err)
-	case errors.Is(err, hub.ErrNoPatterns):
-		return errorf(NoPatterns, "%v", err)
-	case errors.Is(err, hub.ErrTooManySubscribers):
-		return errorf(TooManySubscribers, "%v", err)
-	case errors.Is(err, hub.ErrGap), errors.Is(err, hub.ErrEpoch), errors.Is(err, hub.ErrTrimmed):
-		return errorf(InsufficientState, "%v", err)
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	for _, k := range known {
+		switch {
+		case !errors.Is(err, k.err):
+		case k.full:
+			return errorf(k.code, "%v", err)
+		default:
+			return errorf(k.code, "%v", k.err)
+		}
 	}
 	return errorf(Unavailable, "the broker did not answer")
 }

@@ -1,7 +1,7 @@
 package native
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +10,15 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15847954/ropewalk/api"
+	"github.com/seed-15847954/ropewalk/broker/memory"
+	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
 	"github.com/seed-15847954/ropewalk/websocket"
 )
 
@@ -28,45 +33,215 @@ func readDocument(t *testing.T) string {
 	return string(b)
 }
 
-// The examples of the document happen as they are written.
+// The examples of the document happen as they are written, in both encodings. Those
+// that are about JSON itself are marked.
 func TestDocumentExamples(t *testing.T) {
-	blocks := regexp.MustCompile("(?s)```conversation\n(.*?)```").FindAllStringSubmatch(readDocument(t), -1)
-	if len(blocks) < 8 {
-		t.Fatalf("%s has %d conversations, want at least 8", document, len(blocks))
+	blocks := regexp.MustCompile("(?s)```conversation( json)?\n(.*?)```").FindAllStringSubmatch(readDocument(t), -1)
+	if len(blocks) < 15 {
+		t.Fatalf("%s has %d conversations, want at least 15", document, len(blocks))
 	}
 	for i, block := range blocks {
-		t.Run(fmt.Sprint(i), func(t *testing.T) { replay(t, strings.Split(strings.TrimSpace(block[1]), "\n")) })
+		lines := strings.Split(strings.TrimSpace(block[2]), "\n")
+		t.Run(fmt.Sprint(i, "/json"), func(t *testing.T) { newReplay(t, Subprotocol).play(lines) })
+		if block[1] == "" {
+			t.Run(fmt.Sprint(i, "/protobuf"), func(t *testing.T) { newReplay(t, SubprotocolProtobuf).play(lines) })
+		}
 	}
 }
 
-// replay plays the lines of one conversation with a server of its own.
-func replay(t *testing.T, lines []string) {
-	b := newBackEnd(t, Config{})
-	p := dial(t, b.listen(t))
-	drained := make(chan error, 1)
-	drains := false
+// A replay plays one conversation with a server of its own.
+type replay struct {
+	t           *testing.T
+	b           *backEnd
+	url         string
+	subprotocol string
+	peers       map[string]peer
+	drained     chan error // gets the error of a drain; nil while there is none
+
+	// really is what stands for the varying values of the document.
+	really map[string]string
+}
+
+func newReplay(t *testing.T, subprotocol string) *replay {
+	t.Helper()
+	lobby := &session.Lobby{Time: 10 * time.Second}
+	t.Cleanup(lobby.Close)
+	full := hub.Options{History: 100, HistoryTime: time.Minute, Dedup: time.Minute, Presence: true, Joins: true}
+	b := newBackEnd(t, Config{
+		Hub: hub.New(memory.New(memory.Config{}), hub.Config{
+			Default: full, Namespaces: []hub.Namespace{{Pattern: "live.*"}},
+		}),
+		Node:  "n1",
+		Lobby: lobby,
+		RPC: map[string]Method{"echo": func(_ context.Context, data []byte, contentType string) ([]byte, string, error) {
+			return data, contentType, nil
+		}},
+	})
+	return &replay{t: t, b: b, url: b.listen(t), subprotocol: subprotocol, peers: make(map[string]peer), really: make(map[string]string)}
+}
+
+func (r *replay) play(lines []string) {
+	r.t.Helper()
 	for _, line := range lines {
 		verb, rest, _ := strings.Cut(line, " ")
-		switch verb {
-		case ">":
-			p.send(rest)
-		case "<":
-			checkMessage(t, p.receive(), rest)
-		case "api":
-			post(t, b, rest)
-		case "shutdown":
-			drains = true
-			go func() { drained <- b.Sessions.Drain(t.Context()) }()
-		case "close":
-			checkClose(t, p, rest)
+		who, isSent := strings.CutSuffix(verb, ">")
+		from, isReceived := strings.CutSuffix(verb, "<")
+		switch {
+		case isSent:
+			r.send(r.peer(who), rest)
+		case isReceived:
+			r.receive(r.peer(from), rest)
+		case verb == "api":
+			post(r.t, r.b, rest)
+		case verb == "cut":
+			r.peer("").CloseNow()
+			delete(r.peers, "")
+		case verb == "shutdown":
+			r.drained = make(chan error, 1)
+			go func() { r.drained <- r.b.Sessions.Drain(r.t.Context()) }()
+		case verb == "close":
+			checkClose(r.t, r.peer(""), rest)
 		default:
-			t.Fatalf("the example has a line of an unknown kind: %s", line)
+			r.t.Fatalf("the example has a line of an unknown kind: %s", line)
 		}
 	}
-	if drains {
-		if err := <-drained; err != nil {
-			t.Errorf("Drain = %v", err)
+	if r.drained != nil {
+		if err := <-r.drained; err != nil {
+			r.t.Errorf("Drain = %v", err)
 		}
+	}
+}
+
+// peer returns the client of that name, which connects if it is not there.
+func (r *replay) peer(name string) peer {
+	r.t.Helper()
+	p, ok := r.peers[name]
+	if !ok {
+		p = dialAs(r.t, r.url, r.subprotocol)
+		r.peers[name] = p
+	}
+	return p
+}
+
+func (r *replay) send(p peer, text string) {
+	r.t.Helper()
+	for example, value := range r.really {
+		text = strings.ReplaceAll(text, example, value)
+	}
+	if r.subprotocol == Subprotocol {
+		p.send(text)
+		return
+	}
+	commands, err := jsonCodec{}.decode([]byte(text), r.b.MaxData)
+	if err != nil {
+		r.t.Fatalf("decode(%s) = %v", text, err)
+	}
+	if err := p.Write(r.t.Context(), websocket.Binary, marshalCommands(r.t, commands...)); err != nil {
+		r.t.Fatalf("Write(%s) = %v", text, err)
+	}
+}
+
+func (r *replay) receive(p peer, want string) {
+	r.t.Helper()
+	typ, b, err := p.Read(r.t.Context())
+	if err != nil {
+		r.t.Fatalf("Read = %v, want %s", err, want)
+	}
+	var got any
+	if r.subprotocol == Subprotocol {
+		if typ != websocket.Text {
+			r.t.Fatalf("got a %v message", typ)
+		}
+		checkOrder(r.t, string(b), want)
+		got = jsonOf(r.t, b)
+	} else {
+		got = protoJSON(r.t, b)
+	}
+	wanted := jsonOf(r.t, []byte(want))
+	if !r.same(got, wanted, "") {
+		r.t.Errorf("the server sent %s\nthe document has %s\nor %v and %v", b, want, got, wanted)
+	}
+}
+
+// varying are the members whose values differ from run to run.
+var varying = []string{"session", "epoch", "time", "after", "client"}
+
+// same compares what a message holds with the document, and notes what the varying
+// values really are.
+func (r *replay) same(got, want any, name string) bool {
+	if list, ok := want.([]any); ok {
+		all, ok := got.([]any)
+		if !ok || len(all) != len(list) {
+			return false
+		}
+		for i := range list {
+			if !r.same(all[i], list[i], name) {
+				return false
+			}
+		}
+		return true
+	}
+	if members, ok := want.(map[string]any); ok {
+		all, ok := got.(map[string]any)
+		if !ok || len(all) != len(members) {
+			return false
+		}
+		for name := range members {
+			if !r.same(all[name], members[name], name) {
+				return false
+			}
+		}
+		return true
+	}
+	if !slices.Contains(varying, name) {
+		return reflect.DeepEqual(got, want)
+	}
+	example, isText := want.(string)
+	value, ok := got.(string)
+	if !isText {
+		return reflect.TypeOf(got) == reflect.TypeOf(want)
+	}
+	if known, seen := r.really[example]; seen && known != value {
+		return false
+	}
+	r.really[example] = value
+	return ok
+}
+
+// checkOrder checks that members come in the order of the document, as people read them.
+func checkOrder(t *testing.T, got, want string) {
+	t.Helper()
+	if g, w := names(t, got), names(t, want); !slices.Equal(g, w) {
+		t.Errorf("the server sent %s\nthe document has %s\nthe members are %v and %v", got, want, g, w)
+	}
+}
+
+// names returns the members of a message in their order.
+func names(t *testing.T, text string) (found []string) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	var objects []bool // whether what is open is an object
+	isName := false
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return found
+		}
+		switch token := token.(type) {
+		case json.Delim:
+			if token == '{' || token == '[' {
+				objects = append(objects, token == '{')
+			} else {
+				objects = objects[:len(objects)-1]
+			}
+			isName = len(objects) > 0 && objects[len(objects)-1]
+			continue
+		case string:
+			if isName {
+				found = append(found, token)
+			}
+		}
+		isName = !isName && len(objects) > 0 && objects[len(objects)-1]
 	}
 }
 
@@ -92,42 +267,6 @@ func post(t *testing.T, b *backEnd, body string) {
 	if w.Code != http.StatusOK {
 		t.Fatalf("POST /api/publish %s = %d %s", body, w.Code, w.Body)
 	}
-}
-
-// varying are the members whose values differ from run to run.
-var varying = map[string]bool{"session": true, "epoch": true, "time": true, "after": true}
-
-// checkMessage compares two messages: member by member in the same order, and
-// varying values by their kind.
-func checkMessage(t *testing.T, got, want string) {
-	t.Helper()
-	if g, w := fixed(t, got), fixed(t, want); !reflect.DeepEqual(g, w) {
-		t.Errorf("the server sent %s\nthe document has %s", got, want)
-	}
-}
-
-// fixed returns the tokens of a message with the varying ones replaced by their kind.
-func fixed(t *testing.T, text string) []any {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewBufferString(text))
-	var tokens []any
-	vary := false
-	for d.More() || len(tokens) > 0 {
-		token, err := d.Token()
-		if err != nil {
-			break
-		}
-		if vary {
-			token = reflect.TypeOf(token).String()
-		}
-		name, isString := token.(string)
-		vary = !vary && isString && varying[name]
-		tokens = append(tokens, token)
-	}
-	if !json.Valid([]byte(text)) {
-		t.Errorf("not JSON: %s", text)
-	}
-	return tokens
 }
 
 // The tables of codes in the document are those of the registry.

@@ -58,7 +58,9 @@ type backEnd struct {
 func newBackEnd(t *testing.T, config Config) *backEnd {
 	t.Helper()
 	counter := &counter{ended: make(chan struct{}, 1000)}
-	config.Hub = hub.New(memory.New(memory.Config{}), hub.Config{})
+	if config.Hub == nil {
+		config.Hub = hub.New(memory.New(memory.Config{}), hub.Config{})
+	}
 	config.Sessions = new(session.Set)
 	config.Observer = counter
 	config.Log = slog.New(slog.DiscardHandler)
@@ -105,7 +107,12 @@ type peer struct {
 
 func dial(t *testing.T, url string) peer {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})
+	return dialAs(t, url, Subprotocol)
+}
+
+func dialAs(t *testing.T, url, subprotocol string) peer {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{subprotocol}})
 	if err != nil {
 		t.Fatalf("Dial = %v", err)
 	}

@@ -101,6 +101,7 @@ func (c *protoCommand) checkBody(f protoField) {
 // than maxCommands, or maxTags in a map. Text is left to the decoder.
 func checkProto(b []byte, m protoreflect.MessageDescriptor) error {
 	counts := make([]int, m.Fields().Len())
+	var keys []string
 	return eachField(b, func(f protoField) error {
 		field := m.Fields().ByNumber(f.number)
 		if field == nil {
@@ -109,6 +110,13 @@ func checkProto(b []byte, m protoreflect.MessageDescriptor) error {
 		counts[field.Index()]++
 		if most := mostOf(field); counts[field.Index()] > most {
 			return fmt.Errorf("%s is given more than %d times", field.Name(), most)
+		}
+		if field.IsMap() {
+			key := mapKey(f.bytes)
+			if slices.Contains(keys, key) {
+				return fmt.Errorf("%s has a name twice", field.Name())
+			}
+			keys = append(keys, key)
 		}
 		return f.check(field)
 	})
@@ -123,6 +131,17 @@ func mostOf(field protoreflect.FieldDescriptor) int {
 		return maxCommands
 	}
 	return 1
+}
+
+// mapKey returns the key of an entry of a map of strings.
+func mapKey(entry []byte) (key string) {
+	_ = eachField(entry, func(f protoField) error { // an entry that is malformed is found by check
+		if f.number == 1 {
+			key = string(f.bytes)
+		}
+		return nil
+	})
+	return key
 }
 
 // A protoField is one field on the wire.
