@@ -164,11 +164,12 @@ type bench struct {
 	*testing.T
 	broker *broker
 	hub    *hub.Hub
+	watch  *Session // of lobby
 }
 
 func newBench(t *testing.T, o hub.Options) *bench {
 	broker := newBroker()
-	return &bench{t, broker, hub.New(broker, hub.Config{Default: o, TailBytes: -1})}
+	return &bench{T: t, broker: broker, hub: hub.New(broker, hub.Config{Default: o, TailBytes: -1})}
 }
 
 // withHistory are options of channels that keep what is published.

@@ -87,8 +87,7 @@ type Session struct {
 	subs  subscriptions
 	tasks *tasks        // nil until there was one
 	cause error         // why the session ends; nil while it lives
-	gone  bool          // its subscriptions are given up
-	going chan struct{} // closed when gone; nil unless somebody waits
+	going chan struct{} // closed when the subscriptions are given up; nil unless somebody waits
 
 	done chan struct{} // closed exactly once, by finish
 }
@@ -215,7 +214,7 @@ func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscript
 func (s *Session) letGo() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gone = true
+	s.subs.gone = true
 	if s.going != nil {
 		close(s.going)
 	}
@@ -224,10 +223,10 @@ func (s *Session) letGo() {
 // awaitGone waits until the subscriptions of a session that ends are given up.
 func (s *Session) awaitGone() {
 	s.mu.Lock()
-	if s.going == nil && !s.gone {
+	if s.going == nil && !s.subs.gone {
 		s.going = make(chan struct{})
 	}
-	gone, going := s.gone, s.going
+	gone, going := s.subs.gone, s.going
 	s.mu.Unlock()
 	if !gone {
 		<-going

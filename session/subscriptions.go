@@ -14,8 +14,9 @@ const indexFrom = 8
 type subscriptions struct {
 	list    []*subscription
 	index   map[Target]*subscription // nil while there are few
-	lagging int
-	held    int // bytes that those which are joining hold
+	held    int                      // bytes that those which are joining hold
+	lagging int32
+	gone    bool // they were ended, and given up in the hub
 }
 
 func (l *subscriptions) find(t Target) *subscription {
