@@ -146,13 +146,8 @@ export async function scenario({ Ropewalk, url, transport, encoding, WebSocket }
   }
 }
 
-/** Every way to speak with the server. */
+/** Every way to speak with the server that it has. */
 export const ways = [
   ["websocket", "json"],
   ["websocket", "protobuf"],
-  ["sse", "json"],
-  ["stream", "json"],
-  ["stream", "protobuf"],
-  ["poll", "json"],
-  ["poll", "protobuf"],
 ];
