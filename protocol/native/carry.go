@@ -52,7 +52,7 @@ func (c *conversation) connect(ctx context.Context, cmd *command) error {
 	}
 	h := c.handler
 	answer := connection{identity: session.NewIdentity(h.Node), node: h.Node, ping: uint32(pingTime.Milliseconds())}
-	settled := func(*session.Session) {}
+	settled := func(*session.Session) {} // called once
 	if cmd.session != "" && h.Lobby != nil {
 		if identity, f, ok := h.Lobby.Resume(h.Sessions, cmd.session); ok {
 			answer.identity, answer.resumed, settled = identity, true, f
@@ -70,7 +70,7 @@ func (c *conversation) connect(ctx context.Context, cmd *command) error {
 		Stats:            h.Stats,
 	})
 	if err := h.Sessions.Add(s); err != nil {
-		settled(s) // it has no subscriptions: the client leaves everything
+		settled(nil)
 		return err
 	}
 	c.become(s)
@@ -90,7 +90,7 @@ func (c *conversation) first(ctx context.Context, s *session.Session, sub *comma
 	if err == nil {
 		err = s.Subscribe(ctx, request(sub), func(st session.Start) hub.Packet {
 			r.start = st
-			return silent{}
+			return nil // the reply to connect tells
 		})
 	}
 	if err != nil {

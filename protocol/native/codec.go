@@ -1,6 +1,8 @@
 package native
 
 import (
+	"time"
+
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
 	"github.com/seed-15847954/ropewalk/websocket"
@@ -28,8 +30,9 @@ type codec interface {
 	done(id uint64, name string) hub.Packet
 	failed(id uint64, e *Error) hub.Packet
 
-	// disconnect is the push that ends a connection.
-	disconnect(d Disconnect) hub.Packet
+	// disconnect is the push that ends a connection; after is how long the client is
+	// advised to stay away, if it is to come back.
+	disconnect(d Disconnect, after time.Duration) hub.Packet
 }
 
 // A connection is the reply to connect.

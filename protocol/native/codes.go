@@ -201,9 +201,19 @@ func (d Disconnect) because(detail error) Disconnect {
 // RFC 6455, section 7.2.3 suggests up to 5 seconds.
 const maxAfter = 5 * time.Second
 
-// after returns how long the client is advised to stay away. It is random, so
-// that clients who were disconnected together do not return together.
-func (d Disconnect) after() time.Duration {
+// Resumable reports whether the session may be resumed.
+func (d Disconnect) Resumable() bool { return d.Retry }
+
+// advice returns how long a client is advised to stay away that was disconnected for
+// cause. It is random, so that clients who were disconnected together do not return
+// together; a shutdown knows how many they are.
+func advice(d Disconnect, cause error) time.Duration {
+	if s, ok := errors.AsType[*session.Shutdown](cause); ok {
+		return s.After
+	}
+	if !d.Retry {
+		return 0
+	}
 	return rand.N(maxAfter)
 }
 

@@ -169,11 +169,14 @@ func (c *conversation) ready() { c.current().Ready() }
 // when all of it has ended. It is called once. The returned error is the cause of
 // the end, which may be an earlier one.
 func (c *conversation) lost(err error) error {
-	first := c.current()
-	c.end(err)
+	c.mu.Lock()
+	first := c.session
+	c.over = true
+	c.mu.Unlock()
+	first.Lost(err)
 	c.worker.Wait()
 	s := c.current() // what connect has made of it meanwhile
-	s.Close(err)
+	s.Lost(err)
 	<-s.Done()
 	if first != s {
 		<-first.Done()

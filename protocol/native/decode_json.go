@@ -132,7 +132,7 @@ type given struct {
 	err     error
 }
 
-func (g *given) read(body []byte, allowed []string) error {
+func (g *given) read(body []byte, allowed []string) *Error {
 	err := jsonscan.Members(body, func(name string, value []byte) error {
 		if !slices.Contains(allowed, name) {
 			return errorf(BadRequest, "%s has no member %s", g.name, quote(name))
@@ -198,7 +198,7 @@ func (g *given) position(name string) *hub.Position {
 	}
 	inner := given{name: name, members: make(map[string][]byte, 2)}
 	if err := inner.read(value, []string{"epoch", "offset"}); err != nil {
-		g.fail("%v", err.(*Error).Message)
+		g.fail("%s", err.Message)
 		return nil
 	}
 	pos := &hub.Position{Epoch: inner.text("epoch"), Offset: inner.number("offset")}

@@ -15,7 +15,7 @@ import (
 func (protobufCodec) decode(b []byte, maxData int) ([]command, error) {
 	split, err := splitCommands(b)
 	if err != nil {
-		return nil, BadMessage.because(fmt.Errorf("Protocol Buffers: %w", err))
+		return nil, BadMessage.because(fmt.Errorf("protobuf: %w", err))
 	}
 	commands := make([]command, 0, len(split))
 	for _, one := range split {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/internal/jsonscan"
@@ -50,10 +51,9 @@ func (w *writer) close() *writer {
 	return w
 }
 
-func (w *writer) array(name string) *writer {
+func (w *writer) array(name string) {
 	w.name(name).b = append(w.b, '[')
 	w.comma = false
-	return w
 }
 
 func (w *writer) closeArray() *writer {
@@ -121,11 +121,11 @@ func (w *writer) place(pos hub.Position) *writer {
 	return w.string("epoch", pos.Epoch).uint("offset", pos.Offset)
 }
 
-func (w *writer) error(name string, e *Error) *writer {
-	return w.open(name).string("code", string(e.Code)).string("message", e.Message).bool("retry", e.Retry).close()
+func (w *writer) error(name string, e *Error) {
+	w.open(name).string("code", string(e.Code)).string("message", e.Message).bool("retry", e.Retry).close()
 }
 
-func (w *writer) publication(name string, p *hub.Publication, pattern string) *writer {
+func (w *writer) publication(name string, p *hub.Publication, pattern string) {
 	w.open(name).string("channel", p.Channel).optional("pattern", pattern).place(p.Position).uint("prev", p.Prev)
 	w.uint("time", uint64(max(p.Time.UnixMilli(), 0))).optional("id", p.ID).optional("key", p.Key)
 	if len(p.Tags) > 0 {
@@ -140,7 +140,7 @@ func (w *writer) publication(name string, p *hub.Publication, pattern string) *w
 		}
 		w.close()
 	}
-	return w.optional("client", p.Client).data(p.Data, p.ContentType).close()
+	w.optional("client", p.Client).data(p.Data, p.ContentType).close()
 }
 
 func (w *writer) member(name string, m hub.Member) *writer {
@@ -151,7 +151,7 @@ func (w *writer) member(name string, m hub.Member) *writer {
 	return w.close()
 }
 
-func (w *writer) start(name string, st session.Start) *writer {
+func (w *writer) start(name string, st session.Start) {
 	w.open(name)
 	if st.Position != nil {
 		w.position("position", *st.Position)
@@ -159,7 +159,7 @@ func (w *writer) start(name string, st session.Start) *writer {
 	if st.Recovered != nil {
 		w.bool("recovered", *st.Recovered).optional("reason", st.Reason())
 	}
-	return w.close()
+	w.close()
 }
 
 // push is the whole of a message that is no reply, which f writes.
@@ -207,11 +207,11 @@ func (jsonCodec) Message(data []byte, contentType string) hub.Packet {
 	return push(64+len(data), func(w *writer) { w.open("message").data(data, contentType).close() })
 }
 
-func (jsonCodec) disconnect(d Disconnect) hub.Packet {
+func (jsonCodec) disconnect(d Disconnect, after time.Duration) hub.Packet {
 	return push(128, func(w *writer) {
 		w.open("disconnect").uint("code", uint64(d.Code)).string("reason", d.Reason).bool("retry", d.Retry)
 		if d.Retry {
-			w.uint("after", uint64(d.after().Milliseconds()))
+			w.uint("after", uint64(after.Milliseconds()))
 		}
 		w.close()
 	})
@@ -250,7 +250,8 @@ func (jsonCodec) published(id uint64, p hub.Published) hub.Packet {
 
 func (jsonCodec) history(id uint64, page hub.Page) hub.Packet {
 	return reply(id, func(w *writer) {
-		w.open(history).position("top", page.Top).array("publications")
+		w.open(history).position("top", page.Top)
+		w.array("publications")
 		for _, p := range page.Publications {
 			w.publication("", p, "")
 		}
@@ -260,7 +261,8 @@ func (jsonCodec) history(id uint64, page hub.Page) hub.Packet {
 
 func (jsonCodec) presence(id uint64, members []hub.Member, more bool) hub.Packet {
 	return reply(id, func(w *writer) {
-		w.open(presence).array("members")
+		w.open(presence)
+		w.array("members")
 		for _, m := range members {
 			w.member("", m)
 		}

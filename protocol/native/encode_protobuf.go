@@ -1,6 +1,8 @@
 package native
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -93,10 +95,10 @@ func (protobufCodec) Message(data []byte, contentType string) hub.Packet {
 	return event(&nativepb.Event{Event: &nativepb.Event_Message{Message: dataMessage(data, contentType)}})
 }
 
-func (protobufCodec) disconnect(d Disconnect) hub.Packet {
+func (protobufCodec) disconnect(d Disconnect, after time.Duration) hub.Packet {
 	m := &nativepb.Disconnect{Code: uint32(d.Code), Reason: d.Reason, Retry: d.Retry}
 	if d.Retry {
-		m.After = uint32(d.after().Milliseconds())
+		m.After = uint32(after.Milliseconds())
 	}
 	return event(&nativepb.Event{Event: &nativepb.Event_Disconnect{Disconnect: m}})
 }

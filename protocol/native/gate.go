@@ -7,11 +7,6 @@ import (
 	"github.com/seed-15847954/ropewalk/session"
 )
 
-// A silent packet is not sent: what it stands for is said in another one.
-type silent struct{}
-
-func (silent) Size() int { return 0 }
-
 // A gate is a transport that has no room before the reply to connect was sent, so
 // that this is the first thing that a client hears.
 type gate struct {
@@ -27,8 +22,5 @@ func (g *gate) open(first hub.Packet) {
 
 // Send is that of the transport, once the gate is open.
 func (g *gate) Send(p hub.Packet) bool {
-	if _, ok := p.(silent); ok {
-		return true
-	}
 	return g.opened.Load() && g.Transport.Send(p)
 }

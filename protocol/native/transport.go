@@ -67,7 +67,7 @@ func (t *transport) Close(cause error) {
 	if !errors.Is(cause, session.ErrSlowConsumer) {
 		ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 		defer cancel()
-		push := t.codec.disconnect(d).(*packet)
+		push := t.codec.disconnect(d, advice(d, cause)).(*packet)
 		if t.conn.Write(ctx, push.typ, push.bytes) == nil {
 			t.observer.Sent(push.Size())
 		}

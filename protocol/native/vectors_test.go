@@ -64,7 +64,9 @@ var serverMessages = []struct {
 	}},
 	{"connected again", func(c codec) hub.Packet {
 		return c.connected(1, connection{identity: someone, node: "n1", resumed: true, ping: 25_000, subscriptions: []subscribeResult{
-			{start: session.Start{Position: &place}}, {err: errorf(BadChannel, "channel name is empty")}, {},
+			{start: session.Start{Position: &place}},
+			{err: errorf(BadChannel, "channel name is empty")},
+			{},
 			{start: session.Start{Position: &place, Recovered: new(true)}},
 		}})
 	}},
@@ -114,7 +116,8 @@ var serverMessages = []struct {
 	}},
 	{"message", func(c codec) hub.Packet { return c.Message([]byte(`{"to":"you"}`), "") }},
 	{"message of bytes", func(c codec) hub.Packet { return c.Message([]byte{0}, "a/b") }},
-	{"disconnect for good", func(c codec) hub.Packet { return c.disconnect(BadMessage) }},
+	{"disconnect", func(c codec) hub.Packet { return c.disconnect(GoingAway, 1532*time.Millisecond) }},
+	{"disconnect for good", func(c codec) hub.Packet { return c.disconnect(BadMessage, 0) }},
 }
 
 var (
