@@ -66,7 +66,7 @@ function subscribe(name, options) {
   let again = false;
   let missed = 0;
   const listeners = {
-    joins: true,
+    joins: !name.includes("*"), // a pattern has none
     onState: showSubscriptions,
     onLive({ recovered, reason }) {
       missed = 0;
