@@ -40,7 +40,8 @@ func (c *Conn) Handle(h EventHandler) {
 	}
 	c.handler = h
 	c.events.Store(true)
-	if c.msg.reader == nil && c.poll() {
+	// Where reading has ended already somebody waits for the end on the transport.
+	if c.msg.reader == nil && c.readErr == nil && c.poll() {
 		return
 	}
 	if !c.spawn(c.handle) {

@@ -503,3 +503,24 @@ func TestHandleKeepAliveLate(t *testing.T) {
 	<-reading
 	e.closedWith(t, websocket.CloseAbnormal)
 }
+
+// A connection whose end was begun by a Read, or by Close, is handled to its end.
+func TestHandleBehindTheEnd(t *testing.T) {
+	for _, n := range networks {
+		for range 20 {
+			a, b := n.pair(t)
+			server := n.conn(b, websocket.Server, quiet())
+			if _, err := a.Write([]byte("\x88\x82\x00\x00\x00\x00\x03\xe8")); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := server.Read(t.Context()); err == nil {
+				t.Fatalf("%s: Read = nil, want the close", n.name)
+			}
+			e := handling(nil)
+			server.Handle(e)
+			e.closedWith(t, websocket.CloseNormal)
+			a.Close()
+			server.CloseNow()
+		}
+	}
+}

@@ -7,9 +7,12 @@ import (
 	"github.com/seed-15847954/ropewalk/session"
 )
 
-// maxWaiting bounds the commands of one client that wait to be carried out. A
-// message of more may exceed it.
-const maxWaiting = 256
+// maxWaiting bounds the commands of one client that wait to be carried out, and
+// maxWaitingBytes the messages that they came in. The last message may exceed both.
+const (
+	maxWaiting      = 256
+	maxWaitingBytes = 256 << 10
+)
 
 // A conversation is what a client and the server say to each other, whatever carries
 // it. A transport makes one when a connection opens, hands it every message of the
@@ -36,6 +39,7 @@ type conversation struct {
 	session   *session.Session // before connect one that only holds the place
 	connected bool
 	waiting   []command
+	bytes     int           // of the messages that brought them
 	working   bool          // somebody carries out commands
 	room      chan struct{} // closed when fewer wait; nil unless somebody waits for that
 	over      bool          // nothing is carried out any more
@@ -66,7 +70,7 @@ func (c *conversation) receive(ctx context.Context, b []byte) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.waiting) >= maxWaiting && !c.over {
+	for (len(c.waiting) >= maxWaiting || c.bytes >= maxWaitingBytes) && !c.over {
 		if !c.awaitRoom(ctx) {
 			return false
 		}
@@ -75,6 +79,7 @@ func (c *conversation) receive(ctx context.Context, b []byte) bool {
 		return false
 	}
 	c.waiting = append(c.waiting, commands...)
+	c.bytes += len(b)
 	switch {
 	case c.working:
 	case quick(c.waiting):
@@ -141,7 +146,7 @@ func (c *conversation) next() []command {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	commands := c.waiting
-	c.waiting = nil
+	c.waiting, c.bytes = nil, 0
 	if c.over {
 		commands = nil
 	}

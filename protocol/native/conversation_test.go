@@ -85,7 +85,16 @@ func publishes(from, n int) []byte {
 //
 // Security 5.
 func TestBackPressure(t *testing.T) {
-	for _, gone := range []bool{false, true} {
+	many := [][]byte{publishes(10, 128), publishes(200, 128)}
+	var long [][]byte
+	for id := range 5 {
+		long = append(long, fmt.Appendf(nil, `{"id":%d,"publish":{"channel":"news","data":"%s"}}`, id+10, strings.Repeat("x", 60_000)))
+	}
+	for _, c := range []struct {
+		messages [][]byte
+		gone     bool
+	}{{many, false}, {many, true}, {long, false}, {long, true}} {
+		messages, gone := c.messages, c.gone
 		synctest.Test(t, func(t *testing.T) {
 			broker := newSlowBroker()
 			b := newBackEnd(t, Config{Hub: hub.New(broker, hub.Config{})})
@@ -94,8 +103,8 @@ func TestBackPressure(t *testing.T) {
 			c, r := talk(ctx, b)
 			c.receive(ctx, publishes(2, 1)) // is carried out, and waits for the broker
 			synctest.Wait()
-			for i := range 2 {
-				if !c.receive(ctx, publishes(10+128*i, 128)) {
+			for _, m := range messages {
+				if !c.receive(ctx, m) {
 					t.Fatal("receive = false")
 				}
 			}
@@ -104,7 +113,7 @@ func TestBackPressure(t *testing.T) {
 			synctest.Wait()
 			select {
 			case <-taken:
-				t.Error("a command was taken while 256 waited")
+				t.Error("a command was taken while too many waited")
 			default:
 			}
 			if gone {
