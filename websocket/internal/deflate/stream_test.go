@@ -204,8 +204,8 @@ func TestStreamGoroutines(t *testing.T) {
 		if _, err := drain(open, nil); err != ErrMore {
 			t.Errorf("Read = %v, want ErrMore", err)
 		}
-		if got := runtime.NumGoroutine(); got != before {
-			t.Errorf("%d goroutines, want %d", got, before)
+		if got := runtime.NumGoroutine(); got > before {
+			t.Errorf("%d goroutines, want at most %d", got, before)
 		}
 
 		s := NewDecompressor(15, true).Stream(-1, -1)
