@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -50,6 +51,7 @@ func TestEndsWhileEntering(t *testing.T) {
 		go func() { done <- s.Subscribe(b.Context(), channel("news"), nil) }()
 		step := <-paused
 		s.Close(errOver)
+		synctest.Wait() // its end waits for that
 		close(step)
 		if err := <-done; err != nil {
 			b.Errorf("Subscribe = %v, want nil: the session ended later", err)
@@ -59,6 +61,44 @@ func TestEndsWhileEntering(t *testing.T) {
 			b.Errorf("Count = %d, %v, want nobody", n, err)
 		}
 		b.end(s)
+	})
+}
+
+// A subscription that has ended enters no more.
+func TestEndsBeforeEntering(t *testing.T) {
+	bubble(t, present(), func(b *bench) {
+		s, _ := b.open(Config{})
+		b.subscribe(s, channel("news"))
+		sub := s.subs.list[0]
+		b.end(s)
+		s.enter(b.Context(), sub)
+		if n, _, err := b.hub.Count(b.Context(), "news"); n != 0 || err != nil {
+			b.Errorf("Count = %d, %v, want nobody", n, err)
+		}
+	})
+}
+
+// Nobody's join is told before the answer.
+func TestJoinsComeBehindTheAnswer(t *testing.T) {
+	bubble(t, present(), func(b *bench) {
+		s, w := b.open(Config{Identity: Identity{"1.a", "a"}})
+		other, _ := b.open(Config{Identity: Identity{"1.c", "c"}})
+		b.publish("news", "x")
+		r := b.from("news", 0)
+		r.Joins = true
+		paused := b.pause("history news")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			b.subscribe(s, r)
+		}()
+		step := <-paused
+		b.subscribe(other, channel("news"))
+		b.expect(w, "")
+		close(step)
+		<-done
+		b.expect(w, "news@0:true x joined:a")
+		b.end(s, other)
 	})
 }
 

@@ -37,8 +37,8 @@ func TestPolicies(t *testing.T) {
 						b.Fatal(err)
 					}
 					all = append(all, string(m.Data))
-					if q, real := s.Queued(), s.queue.measure(); q > limit || q != real {
-						b.Fatalf("%d bytes are queued and %d counted, the limit is %d", real, q, limit)
+					if q, size := s.Queued(), s.queue.measure(); q > limit || q != size {
+						b.Fatalf("%d bytes are queued and %d counted, the limit is %d", size, q, limit)
 					}
 				}
 				b.expect(healthy, strings.Join(all, " "))

@@ -1,7 +1,10 @@
 package native
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"reflect"
 	"testing"
 
@@ -75,6 +78,54 @@ func marshalCommands(t *testing.T, commands ...command) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// toJSON returns a command as a client has it in JSON.
+func toJSON(t *testing.T, c command) []byte {
+	t.Helper()
+	body := bodyJSON(c)
+	if len(c.info) > 0 {
+		body["info"] = json.RawMessage(c.info)
+	}
+	var subscriptions []map[string]any
+	for _, sub := range c.subscriptions {
+		subscriptions = append(subscriptions, bodyJSON(sub))
+	}
+	if subscriptions != nil {
+		body["subscriptions"] = subscriptions
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if (c.name == publish || c.name == rpc) && c.message.ContentType == "" {
+		// Marshal would write the data in its own way. There is a channel or method before it.
+		text = fmt.Appendf(text[:len(text)-1], `,"data":%s}`, c.message.Data)
+	}
+	return fmt.Appendf(nil, `{"id":%d,"%s":%s}`, c.id, c.name, text)
+}
+
+// bodyJSON returns the members of a body, but for what toJSON adds.
+func bodyJSON(c command) map[string]any {
+	m := c.message
+	body := map[string]any{
+		"channel": c.channel, "pattern": c.pattern, "latest": c.latest, "limit": c.limit, "joins": c.joins,
+		"reverse": c.reverse, "session": c.session, "after": c.after, "method": c.method, "token": c.token,
+		"id": m.ID, "key": m.Key, "exclude_self": m.ExcludeClient,
+	}
+	maps.DeleteFunc(body, func(_ string, v any) bool { return reflect.ValueOf(v).IsZero() })
+	if m.Tags != nil {
+		body["tags"] = m.Tags
+	}
+	for name, pos := range map[string]*hub.Position{"from": c.from, "expect": c.expect} {
+		if pos != nil {
+			body[name] = map[string]any{"epoch": pos.Epoch, "offset": pos.Offset}
+		}
+	}
+	if m.ContentType != "" {
+		body["base64"], body["content_type"] = base64.StdEncoding.EncodeToString(m.Data), m.ContentType
+	}
+	return body
 }
 
 // jsonOf returns what the JSON of a message of the server holds, without what is zero,
