@@ -28,6 +28,9 @@ var (
 
 // Options say how a client behaves. The zero value is fine.
 type Options struct {
+	// Encoding is how messages look on the wire. Empty means JSON.
+	Encoding Encoding
+
 	// Info is JSON that presence shows about the client. Nil means none.
 	Info json.RawMessage
 
@@ -87,15 +90,14 @@ type Client struct {
 }
 
 // New returns a client of the server at a WebSocket URL, which connects at once and
-// until Close. The error says what is wrong with the URL.
+// until Close. The error says what is wrong with the URL or the encoding.
 func New(rawURL string, o *Options) (*Client, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" {
 		return nil, errors.New("client: the URL is not a ws:// or wss:// one")
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		url: rawURL, codec: jsonCodec{}, cancel: cancel,
+		url:     rawURL,
 		done:    make(chan struct{}),
 		subs:    make(map[target]*Subscription),
 		changed: make(chan struct{}),
@@ -103,7 +105,12 @@ func New(rawURL string, o *Options) (*Client, error) {
 	if o != nil {
 		c.options = *o
 	}
+	if c.codec, err = c.options.Encoding.codec(); err != nil {
+		return nil, err
+	}
 	c.options.setDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
 	c.room.L = &c.mu
 	go c.run(ctx)
 	return c, nil

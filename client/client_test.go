@@ -21,14 +21,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A server plays a server's part: each connection is for the next of the scripts.
 type server struct {
-	t       *testing.T
-	url     string
-	scripts chan func(p *player)
+	t        *testing.T
+	url      string
+	encoding client.Encoding
+	scripts  chan func(p *player)
 }
 
-func newServer(t *testing.T, scripts ...func(p *player)) *server {
+// inBoth runs a test in both encodings.
+func inBoth(t *testing.T, test func(t *testing.T, e client.Encoding)) {
+	for _, e := range []client.Encoding{client.JSON, client.Protobuf} {
+		t.Run(string(e), func(t *testing.T) { test(t, e) })
+	}
+}
+
+func newServer(t *testing.T, e client.Encoding, scripts ...func(p *player)) *server {
 	t.Helper()
-	s := &server{t: t, scripts: make(chan func(*player), len(scripts))}
+	s := &server{t: t, encoding: e, scripts: make(chan func(*player), len(scripts))}
 	for _, script := range scripts {
 		s.scripts <- script
 	}
@@ -39,7 +47,7 @@ func newServer(t *testing.T, scripts ...func(p *player)) *server {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"ropewalk.v1.json"}})
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{string(s.encoding)}})
 	if err != nil {
 		s.t.Errorf("Accept = %v", err)
 		return
@@ -47,16 +55,17 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	select {
 	case script := <-s.scripts:
-		script(&player{s.t, conn})
+		script(&player{s.t, conn, s.encoding})
 	default:
 		s.t.Error("one connection too many")
 	}
 }
 
-// A player is one connection of a server.
+// A player is one connection of a server. Scripts are in JSON, whatever the encoding.
 type player struct {
-	t    *testing.T
-	conn *websocket.Conn
+	t        *testing.T
+	conn     *websocket.Conn
+	encoding client.Encoding
 }
 
 // expect reads a command, wants it to be this one, and returns its id.
@@ -66,6 +75,9 @@ func (p *player) expect(name, body string) uint64 {
 	if err != nil {
 		p.t.Errorf("Read = %v, want the command %s", err, name)
 		return 0
+	}
+	if p.encoding == client.Protobuf {
+		return expectProto(p.t, b, name, body)
 	}
 	var got map[string]json.RawMessage
 	if err := json.Unmarshal(b, &got); err != nil {
@@ -89,7 +101,11 @@ func (p *player) answer(name, body, reply string) {
 
 func (p *player) send(text string) {
 	p.t.Helper()
-	if err := p.conn.Write(context.Background(), websocket.Text, []byte(text)); err != nil {
+	typ, b := websocket.Text, []byte(text)
+	if p.encoding == client.Protobuf {
+		typ, b = websocket.Binary, eventProto(p.t, text)
+	}
+	if err := p.conn.Write(context.Background(), typ, b); err != nil {
 		p.t.Errorf("Write(%s) = %v", text, err)
 	}
 }
@@ -124,7 +140,7 @@ func newClient(t *testing.T, s *server, o client.Options) *client.Client {
 
 func start(t *testing.T, s *server, o client.Options) *client.Client {
 	t.Helper()
-	o.MinBackoff, o.MaxBackoff = time.Nanosecond, time.Millisecond
+	o.Encoding, o.MinBackoff, o.MaxBackoff = s.encoding, time.Nanosecond, time.Millisecond
 	c, err := client.New(s.url, &o)
 	if err != nil {
 		t.Fatalf("New = %v", err)
@@ -177,8 +193,10 @@ func want(t *testing.T, sub *client.Subscription, events ...string) {
 
 const connected = `{"session":"n.s1","client":"c1","node":"n","ping":25000}`
 
-func TestSubscribe(t *testing.T) {
-	s := newServer(t, func(p *player) {
+func TestSubscribe(t *testing.T) { inBoth(t, testSubscribe) }
+
+func testSubscribe(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{}`, connected)
 		p.answer("subscribe", `{"channel":"news","latest":2,"joins":true}`, `{"position":{"epoch":"e","offset":3}}`)
 		p.publish(4, 3)
@@ -209,8 +227,10 @@ func TestSubscribe(t *testing.T) {
 }
 
 // A lost connection is followed by another one, which goes on where the last one ended.
-func TestRecovers(t *testing.T) {
-	s := newServer(t,
+func TestRecovers(t *testing.T) { inBoth(t, testRecovers) }
+
+func testRecovers(t *testing.T, e client.Encoding) {
+	s := newServer(t, e,
 		func(p *player) {
 			p.answer("connect", `{}`, connected)
 			p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
@@ -238,8 +258,10 @@ func TestRecovers(t *testing.T) {
 }
 
 // A broken chain is mended by subscribing anew from the last position.
-func TestBrokenChain(t *testing.T) {
-	s := newServer(t, func(p *player) {
+func TestBrokenChain(t *testing.T) { inBoth(t, testBrokenChain) }
+
+func testBrokenChain(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{}`, connected)
 		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
 		p.publish(4, 3)
@@ -265,9 +287,11 @@ func TestBrokenChain(t *testing.T) {
 }
 
 // A message is sent again with the same ID until its fate is known.
-func TestPublishIsSentAgain(t *testing.T) {
+func TestPublishIsSentAgain(t *testing.T) { inBoth(t, testPublishIsSentAgain) }
+
+func testPublishIsSentAgain(t *testing.T, e client.Encoding) {
 	const body = `{"channel":"news","id":"m1","key":"k","tags":{"a":"<b>"},"data":{"x":"<&>"},"exclude_self":true}`
-	s := newServer(t,
+	s := newServer(t, e,
 		func(p *player) {
 			p.answer("connect", `{}`, connected)
 			p.expect("publish", body)
@@ -300,9 +324,11 @@ func TestPublishIsSentAgain(t *testing.T) {
 }
 
 // Who gives up on a message that was sent knows that it may have been taken.
-func TestPublishIndeterminate(t *testing.T) {
+func TestPublishIndeterminate(t *testing.T) { inBoth(t, testPublishIndeterminate) }
+
+func testPublishIndeterminate(t *testing.T, e client.Encoding) {
 	sent := make(chan struct{})
-	s := newServer(t, func(p *player) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{}`, connected)
 		p.expect("publish", `{"channel":"news","id":"m1","data":1}`)
 		close(sent)
@@ -321,7 +347,9 @@ func TestPublishIndeterminate(t *testing.T) {
 }
 
 // What the server does not want to see again does not come back.
-func TestDoesNotComeBack(t *testing.T) {
+func TestDoesNotComeBack(t *testing.T) { inBoth(t, testDoesNotComeBack) }
+
+func testDoesNotComeBack(t *testing.T, e client.Encoding) {
 	for name, script := range map[string]func(p *player){
 		"push": func(p *player) {
 			p.answer("connect", `{}`, connected)
@@ -340,7 +368,7 @@ func TestDoesNotComeBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			down := make(chan time.Duration, 1)
-			s := newServer(t, script)
+			s := newServer(t, e, script)
 			c := start(t, s, client.Options{OnDisconnected: func(_ error, next time.Duration) { down <- next }})
 			if next := <-down; next >= 0 {
 				t.Errorf("OnDisconnected(next %v), want a negative time", next)
@@ -354,8 +382,10 @@ func TestDoesNotComeBack(t *testing.T) {
 	}
 }
 
-func TestQueries(t *testing.T) {
-	s := newServer(t, func(p *player) {
+func TestQueries(t *testing.T) { inBoth(t, testQueries) }
+
+func testQueries(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{"info":{"name":"x"}}`, connected)
 		p.answer("history", `{"channel":"news","from":{"epoch":"e","offset":3},"limit":2,"reverse":true}`,
 			`{"top":{"epoch":"e","offset":9},"publications":[{"channel":"news","epoch":"e","offset":3,"prev":2,"time":5,"data":[1]}],"more":true}`)
@@ -388,8 +418,10 @@ func TestQueries(t *testing.T) {
 
 // A full queue stops the reading from the server, but not while somebody waits for
 // an answer.
-func TestBackPressure(t *testing.T) {
-	s := newServer(t, func(p *player) {
+func TestBackPressure(t *testing.T) { inBoth(t, testBackPressure) }
+
+func testBackPressure(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{}`, connected)
 		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":0}}`)
 		for n := range uint64(20) {
@@ -410,8 +442,10 @@ func TestBackPressure(t *testing.T) {
 	c.Close()
 }
 
-func TestUnsubscribe(t *testing.T) {
-	s := newServer(t, func(p *player) {
+func TestUnsubscribe(t *testing.T) { inBoth(t, testUnsubscribe) }
+
+func testUnsubscribe(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
 		p.answer("connect", `{}`, connected)
 		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":0}}`)
 		p.answer("unsubscribe", `{"channel":"news"}`, `{}`)
@@ -438,5 +472,8 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := client.New(url, nil); err == nil {
 			t.Errorf("New(%q) = nil, want an error", url)
 		}
+	}
+	if _, err := client.New("ws://a", &client.Options{Encoding: "xml"}); err == nil {
+		t.Error("New with an unknown encoding = nil, want an error")
 	}
 }

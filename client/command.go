@@ -166,7 +166,7 @@ func (c *Client) Call(ctx context.Context, method string, b []byte, contentType 
 // Ping returns the time that a command takes to the server and back.
 func (c *Client) Ping(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
-	_, err := c.do(ctx, "ping", emptyRequest{})
+	_, err := c.do(ctx, "ping", pingRequest{})
 	return time.Since(start), err
 }
 

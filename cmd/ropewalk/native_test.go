@@ -70,8 +70,13 @@ func line(t *testing.T, r *bufio.Reader) string {
 }
 
 func TestPubAndSub(t *testing.T) {
+	t.Run("json", func(t *testing.T) { testPubAndSub(t, "--protobuf=false") })
+	t.Run("protobuf", func(t *testing.T) { testPubAndSub(t, "--protobuf") })
+}
+
+func testPubAndSub(t *testing.T, encoding string) {
 	url, _ := startServer(t)
-	s := startSub(t, "--url", url, "news", "sport")
+	s := startSub(t, encoding, "--url", url, "news", "sport")
 	notes := []string{line(t, s.notes), line(t, s.notes)} // in either order
 	slices.Sort(notes)
 	if want := []string{"subscribed to news", "subscribed to sport"}; !slices.Equal(notes, want) {
@@ -86,6 +91,9 @@ func TestPubAndSub(t *testing.T) {
 		{"", []string{"news", "hello there"}, `"data":"hello there"}`},
 		{"", []string{"--id", "k1", "sport", "1"}, `"data":1}`},
 		{"from\nstdin", []string{"sport", "-"}, `"data":"from\nstdin"}`},
+		{"\x00\xff", []string{"--content-type", "a/b", "sport", "-"}, `"content_type":"a/b","base64":"AP8="}`},
+		{"", []string{"--protobuf", "--content-type", "a/b", "news", "{"}, `"content_type":"a/b","base64":"ew=="}`},
+		{"", []string{"--protobuf", "--key", "k", "--tag", "a=b", "news", "[]"}, `"data":[]}`},
 	} {
 		code, out, complaints := runWith(t, c.input, append([]string{"pub", "--url", url}, c.args...)...)
 		if code != exitOK || !strings.HasPrefix(out, "epoch ") || !strings.Contains(out, " offset ") {

@@ -21,6 +21,7 @@ import (
 func newSub(t terminal) *cobra.Command {
 	var url string
 	var options client.SubscribeOptions
+	var encoding func() client.Encoding
 	cmd := &cobra.Command{
 		Use:   "sub CHANNEL...",
 		Short: "Print the messages of channels",
@@ -33,7 +34,7 @@ func newSub(t terminal) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			s := subscriber{out: t.out, notes: t.err}
+			s := subscriber{encoding: encoding(), out: t.out, notes: t.err}
 			err := s.run(ctx, url, args, &options)
 			if ctx.Err() != nil {
 				return nil // asked to stop
@@ -44,17 +45,20 @@ func newSub(t terminal) *cobra.Command {
 	cmd.Flags().StringVar(&url, "url", defaultURL, "WebSocket URL of the server")
 	cmd.Flags().IntVar(&options.Latest, "latest", 0, "how many publications of the history to begin with")
 	cmd.Flags().BoolVar(&options.Pattern, "pattern", false, "the channels are patterns: * stands for any characters but a dot, ** for any")
+	encoding = protobufFlag(cmd)
 	return cmd
 }
 
 // A subscriber prints publications, and tells of what went wrong.
 type subscriber struct {
+	encoding client.Encoding
+
 	mu         sync.Mutex
 	out, notes io.Writer
 }
 
 func (s *subscriber) run(ctx context.Context, url string, channels []string, o *client.SubscribeOptions) error {
-	c, failed, err := dial(url, func(err error, next time.Duration) {
+	c, failed, err := dial(url, s.encoding, func(err error, next time.Duration) {
 		s.note("connection lost, back in %v: %s", next.Round(time.Millisecond), printable([]byte(err.Error())))
 	})
 	if err != nil {
