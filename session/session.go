@@ -182,12 +182,14 @@ func (s *Session) end(cause error, atOnce bool) {
 		return
 	}
 	s.cause = cause
-	go s.finish(cause, s.queue.drained(), s.subs.endAll(), s.tasks)
+	drained := s.queue.drained()
+	subs, leaving := s.subs.endAll()
+	go s.finish(cause, drained, subs, leaving, s.tasks)
 }
 
 // finish does the part of the end that blocks. The subscriptions go before the
 // connection does, so that a client which comes back does not wait for its old connection.
-func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscription, t *tasks) {
+func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscription, leaving []*stay, t *tasks) {
 	defer close(s.done)
 	flush := time.NewTimer(flushTime)
 	defer flush.Stop()
@@ -198,6 +200,10 @@ func (s *Session) finish(cause error, drained <-chan struct{}, subs []*subscript
 	t.end()
 	for _, sub := range subs {
 		s.leaveHub(sub)
+	}
+	// Who comes back may enter again, and is not to be overtaken.
+	for _, st := range leaving {
+		<-st.left
 	}
 	if s.Lobby != nil && resumable(cause) {
 		s.Lobby.wait(s, subs)

@@ -299,6 +299,8 @@ func TestEndsWhileLagging(t *testing.T) {
 					b.Error(err)
 				}
 				b.expect(w, "news@0 bye")
+			case "end":
+				s.Close(ErrLeft) // before it goes on
 			case "lost":
 				s.subs.list[0].Lost(hub.ErrEpoch)
 				b.expect(w, "news@0 unsubscribed:news")

@@ -72,9 +72,7 @@ type subscription struct {
 	merging  *merging     // nil unless joining
 	backlog  *backlog     // nil unless something waits
 
-	// entered is closed when the call that enters the channel's presence has returned.
-	// Nil where there was none.
-	entered chan struct{}
+	stay *stay // nil where the client has not entered the channel's presence
 }
 
 // Subscribe subscribes and queues the answer that ack makes of where the

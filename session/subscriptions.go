@@ -16,7 +16,8 @@ type subscriptions struct {
 	index   map[Target]*subscription // nil while there are few
 	held    int                      // bytes that those which are joining hold
 	lagging int32
-	gone    bool // they were ended, and given up in the hub
+	leaving []*stay // of those that were removed, until they have left presence
+	gone    bool    // they were ended, and given up in the hub
 }
 
 func (l *subscriptions) find(t Target) *subscription {
@@ -54,19 +55,33 @@ func (l *subscriptions) remove(sub *subscription) {
 	}
 	l.unhold(sub)
 	sub.phase = gone
+	if sub.stay != nil {
+		l.leaving = append(l.leaving, sub.stay)
+	}
 	i := slices.Index(l.list, sub)
 	l.list = slices.Delete(l.list, i, i+1)
 	delete(l.index, sub.target)
 }
 
-// endAll ends every subscription and returns them.
-func (l *subscriptions) endAll() []*subscription {
-	subs := l.list
+// stillLeaving returns the last stay in a channel that is not over yet, or nil.
+func (l *subscriptions) stillLeaving(channel string) *stay {
+	for _, st := range slices.Backward(l.leaving) {
+		if st.channel == channel {
+			return st
+		}
+	}
+	return nil
+}
+
+// endAll ends every subscription. It returns them, and the stays of earlier ones that
+// are not over yet.
+func (l *subscriptions) endAll() ([]*subscription, []*stay) {
+	subs, leaving := l.list, l.leaving
 	for _, sub := range subs {
 		sub.phase, sub.merging = gone, nil
 	}
 	*l = subscriptions{}
-	return subs
+	return subs, leaving
 }
 
 // hold keeps p until its subscription, which is joining, is live, if all of the
