@@ -55,10 +55,13 @@ type Options struct {
 	// OnConnected is told of each connection, OnDisconnected of its end and of failed
 	// attempts, with the time until the next one; a negative time means that
 	// there is none. OnMessage gets what the server sends to this client alone.
+	// OnSubscribed gets the subscriptions that the server makes of its own accord, which
+	// then are like others; without it what comes in them is dropped.
 	// Each is called by one goroutine at a time and must not block. Nil means nobody.
 	OnConnected    func(c Connected)
 	OnDisconnected func(err error, next time.Duration)
 	OnMessage      func(data []byte, contentType string)
+	OnSubscribed   func(s *Subscription)
 }
 
 // Connected tells of a connection.

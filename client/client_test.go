@@ -477,3 +477,58 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("New with an unknown encoding = nil, want an error")
 	}
 }
+
+// A subscription of the server's is one like others: it goes on over the next connection.
+func TestServerSubscribes(t *testing.T) { inBoth(t, testServerSubscribes) }
+
+func testServerSubscribes(t *testing.T, e client.Encoding) {
+	s := newServer(t, e,
+		func(p *player) {
+			p.answer("connect", `{}`, connected)
+			p.send(`{"subscribed":{"channel":"news","position":{"epoch":"e","offset":3}}}`)
+			p.publish(4, 3)
+			p.conn.CloseNow()
+		},
+		func(p *player) {
+			p.answer("connect", `{"session":"n.s1","subscriptions":[{"channel":"news","from":{"epoch":"e","offset":4}}]}`,
+				`{"session":"n.s1","client":"c1","subscriptions":[{"subscribe":{"position":{"epoch":"e","offset":4},"recovered":true}}]}`)
+			p.publish(5, 4)
+			p.send(`{"unsubscribed":{"channel":"news","code":"unsubscribed","message":"m","retry":false}}`)
+			p.send(`{"subscribed":{"pattern":"ne*"}}`)
+			p.wait()
+		})
+	made := make(chan *client.Subscription, 2)
+	c := newClient(t, s, client.Options{OnSubscribed: func(s *client.Subscription) { made <- s }})
+	sub := <-made
+	if sub.Channel() != "news" {
+		t.Errorf("OnSubscribed(%q), want news", sub.Channel())
+	}
+	want(t, sub, "subscribed:3:false", "4:4", "subscribed:4:true", "5:5")
+	if _, err := sub.Next(t.Context()); err == nil {
+		t.Error("Next behind the end = nil, want the server's error")
+	}
+	want(t, <-made, "subscribed:0:false")
+	c.Close()
+}
+
+// The server subscribes while the client asks for the same: the client's place counts.
+func TestServerSubscribesFirst(t *testing.T) { inBoth(t, testServerSubscribesFirst) }
+
+func testServerSubscribesFirst(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
+		p.answer("connect", `{}`, connected)
+		id := p.expect("subscribe", `{"channel":"news","from":{"epoch":"e","offset":2}}`)
+		p.send(`{"subscribed":{"channel":"news","position":{"epoch":"e","offset":3}}}`)
+		p.publish(4, 3)
+		p.send(fmt.Sprintf(`{"id":%d,"error":{"code":"already_subscribed","message":"m","retry":false}}`, id))
+		p.answer("unsubscribe", `{"channel":"news"}`, `{}`)
+		p.answer("subscribe", `{"channel":"news","from":{"epoch":"e","offset":2}}`, `{"position":{"epoch":"e","offset":2},"recovered":true}`)
+		p.publish(3, 2)
+		p.publish(4, 3)
+		p.wait()
+	})
+	c := newClient(t, s, client.Options{})
+	sub := subscribe(t, c, &client.SubscribeOptions{From: &client.Position{Epoch: "e", Offset: 2}})
+	want(t, sub, "subscribed:2:true", "3:3", "4:4")
+	c.Close()
+}

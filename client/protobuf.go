@@ -84,6 +84,9 @@ func (protobufCodec) decode(b []byte) (*message, error) {
 		m.Join = &presenceChange{e.Join.GetChannel(), memberOf(e.Join.GetMember())}
 	case *nativepb.Event_Leave:
 		m.Leave = &presenceChange{e.Leave.GetChannel(), memberOf(e.Leave.GetMember())}
+	case *nativepb.Event_Subscribed:
+		s := e.Subscribed
+		m.Subscribed = &begun{s.GetChannel(), s.GetPattern(), subscribed{positionOf(s.GetPosition()), s.Recovered, s.GetReason()}}
 	case *nativepb.Event_Unsubscribed:
 		u := e.Unsubscribed
 		m.Unsubscribed = &unsubscribed{u.GetChannel(), u.GetPattern(), Error{u.GetCode(), u.GetMessage(), u.GetRetry()}}

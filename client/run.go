@@ -162,11 +162,11 @@ func (c *Client) welcome(l *link, m *connected, first []*Subscription) {
 	c.signal()
 	c.mu.Unlock()
 	c.options.OnConnected(Connected{Client: m.Client, Node: m.Node, Resumed: m.Resumed})
+	c.mu.Lock()
 	for i, s := range first {
 		c.answered(l, s, m.Subscriptions[i].Subscribe, m.Subscriptions[i].Error)
 	}
 	// Whoever has subscribed since wanted looked.
-	c.mu.Lock()
 	var late []*Subscription
 	for _, s := range c.subs {
 		if s.state == idle {
@@ -211,6 +211,8 @@ func (c *Client) receive(l *link, m *message) error {
 		c.change(l, m.Join.Channel, &Joined{m.Join.Member})
 	case m.Leave != nil:
 		c.change(l, m.Leave.Channel, &Left{m.Leave.Member})
+	case m.Subscribed != nil:
+		c.begun(l, m.Subscribed)
 	case m.Unsubscribed != nil:
 		c.unsubscribed(l, m.Unsubscribed)
 	case m.Message != nil:

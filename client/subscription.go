@@ -57,6 +57,7 @@ type Subscription struct {
 
 	// Guarded by Client.mu.
 	state state
+	asks  int       // how often it was asked for; the answer to the last one counts
 	last  *Position // of the last event; nil until the first answer
 	queue []Event
 	err   error         // why it has ended
@@ -236,19 +237,24 @@ func (c *Client) ask(ctx context.Context, l *link, s *Subscription) error {
 		return nil
 	}
 	s.state = asked
-	request := s.request()
+	s.asks++
+	asks, request := s.asks, s.request()
 	c.mu.Unlock()
-	return l.send(ctx, "subscribe", request, func(m *message) { c.answered(l, s, m.Subscribe, m.Error) })
+	return l.send(ctx, "subscribe", request, func(m *message) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if s.asks == asks {
+			c.answered(l, s, m.Subscribe, m.Error)
+		}
+	})
 }
 
 // retryTime is how long to wait before a subscription that was refused for the
 // moment is asked for again.
 const retryTime = time.Second
 
-// answered takes the answer to subscribe.
+// answered takes the answer to subscribe. mu is held.
 func (c *Client) answered(l *link, s *Subscription, m *subscribed, refused *Error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch {
 	case s.err != nil:
 		return
@@ -345,6 +351,38 @@ func (c *Client) change(l *link, channel string, e Event) {
 	}
 	s.push(e)
 	c.awaitRoom(l, s)
+}
+
+// begun takes a subscription that the server has made, which may have come before one of the
+// client's own: that is begun anew where it would go on from another position.
+func (c *Client) begun(l *link, m *begun) {
+	t := target{m.Channel, false}
+	if m.Pattern != "" {
+		t = target{m.Pattern, true}
+	}
+	c.mu.Lock()
+	s := c.subs[t]
+	isNew := s == nil
+	switch {
+	case isNew && (c.options.OnSubscribed == nil || c.err != nil):
+		c.mu.Unlock()
+		return
+	case isNew:
+		s = &Subscription{client: c, target: t, wake: make(chan struct{}, 1)}
+		c.subs[t] = s
+	}
+	s.asks++
+	if s.last != nil && *s.last != m.Position {
+		s.state = idle
+		c.mu.Unlock()
+		c.again(l, s)
+		return
+	}
+	c.answered(l, s, &m.subscribed, nil)
+	c.mu.Unlock()
+	if isNew {
+		c.options.OnSubscribed(s)
+	}
 }
 
 // unsubscribed takes the end of a subscription by the server.

@@ -136,6 +136,7 @@ type message struct {
 	Skip         *skip           `json:"skip"`
 	Join         *presenceChange `json:"join"`
 	Leave        *presenceChange `json:"leave"`
+	Subscribed   *begun          `json:"subscribed"`
 	Unsubscribed *unsubscribed   `json:"unsubscribed"`
 	Message      *data           `json:"message"`
 	Disconnect   *disconnect     `json:"disconnect"`
@@ -200,6 +201,13 @@ type skip struct {
 type presenceChange struct {
 	Channel string `json:"channel"`
 	Member  Member `json:"member"`
+}
+
+// begun is a subscription that the server made.
+type begun struct {
+	Channel string `json:"channel"`
+	Pattern string `json:"pattern"`
+	subscribed
 }
 
 type unsubscribed struct {

@@ -21,17 +21,13 @@ func (c clients) Client(name string) api.Client {
 	return nil
 }
 
-func (c clients) List(user, after string, limit int) (found []api.Client, more bool) {
-	for _, s := range c.All() {
-		if s.Client() <= after || user != "" && s.User != user {
-			continue
-		}
-		if len(found) >= limit {
-			return found, true
-		}
-		found = append(found, client{s})
+func (c clients) List(user, after string, limit int) ([]api.Client, bool) {
+	sessions, more := c.Set.List(user, after, limit)
+	found := make([]api.Client, len(sessions))
+	for i, s := range sessions {
+		found[i] = client{s}
 	}
-	return found, false
+	return found, more
 }
 
 // client is one session.
@@ -40,15 +36,18 @@ type client struct{ *session.Session }
 func (c client) Describe() api.Description {
 	return api.Description{
 		Name: c.Client(), User: c.User, Format: c.Codec.Format(), Since: c.Since(),
-		Subscriptions: len(c.Targets()), Queued: c.Queued(), Info: c.Info,
+		Subscriptions: c.Subscriptions(), Queued: c.Queued(), Info: c.Info,
 	}
 }
 
-// errNoPush says that the protocol has no way to tell a client of a subscription that it
-// did not ask for.
-var errNoPush = fmt.Errorf("subscribe a client: %w", errors.ErrUnsupported)
-
-func (c client) Subscribe(context.Context, string) error { return errNoPush }
+func (c client) Subscribe(ctx context.Context, channel string) error {
+	t := session.Target{Channel: channel}
+	err := c.Session.Subscribe(ctx, session.Request{Target: t}, func(st session.Start) hub.Packet { return c.Codec.Subscribed(t, st) })
+	if errors.Is(err, session.ErrClosed) {
+		return nil // one that has ended does nothing
+	}
+	return err
+}
 
 func (c client) Unsubscribe(channel string) error {
 	if !c.End(session.Target{Channel: channel}, native.EndedByServer()) {

@@ -61,6 +61,9 @@ type Config struct {
 	// may come back as the same one. Zero means 10 seconds, a negative value not at all.
 	ResumeTime time.Duration
 
+	// Version is that of the program, for those who ask the api. Empty means unknown.
+	Version string
+
 	// Channels are the options of channels that no namespace matches. Nil means
 	// DefaultOptions.
 	Channels *hub.Options

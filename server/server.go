@@ -146,7 +146,10 @@ func (s *Server) routes() ([]route, error) {
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
 	}
-	calls := api.New(api.Config{Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions}, Node: s.node, MaxData: s.config.MaxData})
+	calls := api.New(api.Config{
+		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions},
+		Node: s.node, Version: s.config.Version, MaxData: s.config.MaxData,
+	})
 	for _, pattern := range api.Patterns() {
 		routes = append(routes, route{pattern, calls})
 	}

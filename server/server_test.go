@@ -141,15 +141,21 @@ type peer struct {
 	t *testing.T
 }
 
-// connect opens a connection up to the reply to connect.
-func (s *site) connect() peer {
+// dial opens a connection.
+func (s *site) dial() peer {
 	s.t.Helper()
 	conn, _, err := websocket.Dial(s.t.Context(), s.wsURL(), &websocket.DialOptions{Subprotocols: []string{native.Subprotocol}})
 	if err != nil {
 		s.t.Fatalf("Dial = %v", err)
 	}
 	s.t.Cleanup(func() { conn.CloseNow() })
-	p := peer{conn, s.t}
+	return peer{conn, s.t}
+}
+
+// connect opens a connection up to the reply to connect.
+func (s *site) connect() peer {
+	s.t.Helper()
+	p := s.dial()
 	p.send(`{"id":1,"connect":{}}`)
 	if m := p.receive(); m.Connect == nil || m.Connect.Session == "" {
 		s.t.Fatalf("reply to connect = %+v, want a session", m)

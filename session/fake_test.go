@@ -144,6 +144,10 @@ func (plain) Change(c *hub.PresenceChange) hub.Packet {
 	return &packet{kind: "joined:", word: c.Member.Client, channel: c.Channel}
 }
 
+func (plain) Subscribed(t Target, st Start) hub.Packet {
+	return &packet{kind: "ack", word: "subscribed:" + t.Channel, channel: t.Channel, start: st}
+}
+
 func (plain) Unsubscribed(t Target, cause error) hub.Packet {
 	return &packet{kind: "unsubscribed:", word: t.Channel, channel: t.Channel, cause: cause}
 }

@@ -23,6 +23,22 @@ type Set struct {
 func (t *Set) Add(s *Session) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.add(s); err != nil {
+		return err
+	}
+	t.clients[s.Client()] = s
+	return nil
+}
+
+// AddStranger is Add for a session that is not yet anyone's: it is counted and drained,
+// but not found by a public name.
+func (t *Set) AddStranger(s *Session) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.add(s)
+}
+
+func (t *Set) add(s *Session) error {
 	if t.draining {
 		return ErrShutdown
 	}
@@ -30,7 +46,7 @@ func (t *Set) Add(s *Session) error {
 		t.sessions = make(map[string]*Session)
 		t.clients = make(map[string]*Session)
 	}
-	t.sessions[s.ID()], t.clients[s.Client()] = s, s
+	t.sessions[s.ID()] = s
 	return nil
 }
 

@@ -35,6 +35,9 @@ type Codec interface {
 	// Change is a join or a leave.
 	Change(c *hub.PresenceChange) hub.Packet
 
+	// Subscribed says that the server has made a subscription, and where that begins.
+	Subscribed(t Target, st Start) hub.Packet
+
 	// Unsubscribed says that a subscription was ended, and why.
 	Unsubscribed(t Target, cause error) hub.Packet
 

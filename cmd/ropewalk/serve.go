@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,8 @@ func serve(ctx context.Context, t terminal, from server.Sources) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
+	info, _ := debug.ReadBuildInfo()
+	config.Version, _ = release(info)
 	log := newLog(config, t.err)
 	for _, w := range warnings {
 		log.Warn(w)

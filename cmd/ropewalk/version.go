@@ -21,10 +21,17 @@ func newVersion(t terminal) *cobra.Command {
 	}
 }
 
-// version describes a build by what the toolchain has put into it: the module's
-// version, and the commit where the build knew it.
+// version describes a build.
 func version(info *debug.BuildInfo) string {
-	v, commit, modified := "(devel)", "", ""
+	v, commit := release(info)
+	return fmt.Sprintf("ropewalk %s%s %s %s/%s", v, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// release returns what the toolchain has put into a build: the module's version, and
+// the commit, behind a space, where the build knew it.
+func release(info *debug.BuildInfo) (v, commit string) {
+	v = "(devel)"
+	modified := ""
 	if info != nil && info.Main.Version != "" {
 		v = info.Main.Version
 	}
@@ -38,5 +45,5 @@ func version(info *debug.BuildInfo) string {
 			}
 		}
 	}
-	return fmt.Sprintf("ropewalk %s%s%s %s %s/%s", v, commit, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return v, commit + modified
 }

@@ -53,7 +53,7 @@ func (c *conversation) start(ctx context.Context, h *Handler, codec codec, t ses
 	c.gate.Transport = t
 	// Before connect nobody knows who it is, and a drain must find it all the same.
 	c.session = session.New(session.Config{Hub: h.Hub, Transport: t, Codec: codec})
-	if err := h.Sessions.Add(c.session); err != nil {
+	if err := h.Sessions.AddStranger(c.session); err != nil {
 		c.end(err)
 	}
 }

@@ -151,15 +151,17 @@ func (w *writer) member(name string, m hub.Member) *writer {
 	return w.close()
 }
 
-func (w *writer) start(name string, st session.Start) {
-	w.open(name)
+func (w *writer) start(name string, st session.Start) { w.open(name).begin(st).close() }
+
+// begin writes where a subscription begins.
+func (w *writer) begin(st session.Start) *writer {
 	if st.Position != nil {
 		w.position("position", *st.Position)
 	}
 	if st.Recovered != nil {
 		w.bool("recovered", *st.Recovered).optional("reason", st.Reason())
 	}
-	w.close()
+	return w
 }
 
 // push is the whole of a message that is no reply, which f writes.
@@ -193,6 +195,12 @@ func (jsonCodec) Change(c *hub.PresenceChange) hub.Packet {
 		name = "leave"
 	}
 	return push(160, func(w *writer) { w.open(name).string("channel", c.Channel).member("member", c.Member).close() }).forMany()
+}
+
+func (jsonCodec) Subscribed(t session.Target, st session.Start) hub.Packet {
+	return push(160, func(w *writer) {
+		w.open("subscribed").optional("channel", t.Channel).optional("pattern", t.Pattern.String()).begin(st).close()
+	})
 }
 
 func (jsonCodec) Unsubscribed(t session.Target, cause error) hub.Packet {

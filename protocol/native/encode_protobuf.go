@@ -84,6 +84,13 @@ func (protobufCodec) Change(c *hub.PresenceChange) hub.Packet {
 	return event(&nativepb.Event{Event: &nativepb.Event_Join{Join: m}}).forMany()
 }
 
+func (protobufCodec) Subscribed(t session.Target, st session.Start) hub.Packet {
+	m := startMessage(st)
+	return event(&nativepb.Event{Event: &nativepb.Event_Subscribed{Subscribed: &nativepb.Begun{
+		Channel: t.Channel, Pattern: t.Pattern.String(), Position: m.Position, Recovered: m.Recovered, Reason: m.Reason,
+	}}})
+}
+
 func (protobufCodec) Unsubscribed(t session.Target, cause error) hub.Packet {
 	e := unsubscribedError(cause)
 	return event(&nativepb.Event{Event: &nativepb.Event_Unsubscribed{Unsubscribed: &nativepb.Unsubscribed{

@@ -109,6 +109,17 @@ var serverMessages = []struct {
 	{"leave", func(c codec) hub.Packet {
 		return c.Change(&hub.PresenceChange{Channel: "news", Member: hub.Member{Client: "a1"}, Left: true})
 	}},
+	{"subscribed by the server", func(c codec) hub.Packet {
+		return c.Subscribed(session.Target{Channel: "news"}, session.Start{Position: &place})
+	}},
+	{"subscribed by the server and recovered", func(c codec) hub.Packet {
+		recovered := true
+		return c.Subscribed(session.Target{Channel: "news"}, session.Start{Position: &place, Recovered: &recovered})
+	}},
+	{"subscribed to a pattern by the server", func(c codec) hub.Packet {
+		p, _ := hub.ParsePattern("ne*")
+		return c.Subscribed(session.Target{Pattern: p}, session.Start{})
+	}},
 	{"unsubscribed by the server", func(c codec) hub.Packet { return c.Unsubscribed(session.Target{Channel: "news"}, hub.ErrGap) }},
 	{"unsubscribed from a pattern", func(c codec) hub.Packet {
 		p, _ := hub.ParsePattern("ne*")

@@ -304,6 +304,7 @@ type Event struct {
 	//	*Event_Unsubscribed
 	//	*Event_Message
 	//	*Event_Disconnect
+	//	*Event_Subscribed
 	Event         isEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -418,6 +419,15 @@ func (x *Event) GetDisconnect() *Disconnect {
 	return nil
 }
 
+func (x *Event) GetSubscribed() *Begun {
+	if x != nil {
+		if x, ok := x.Event.(*Event_Subscribed); ok {
+			return x.Subscribed
+		}
+	}
+	return nil
+}
+
 type isEvent_Event interface {
 	isEvent_Event()
 }
@@ -454,6 +464,10 @@ type Event_Disconnect struct {
 	Disconnect *Disconnect `protobuf:"bytes,8,opt,name=disconnect,proto3,oneof"`
 }
 
+type Event_Subscribed struct {
+	Subscribed *Begun `protobuf:"bytes,9,opt,name=subscribed,proto3,oneof"`
+}
+
 func (*Event_Reply) isEvent_Event() {}
 
 func (*Event_Publication) isEvent_Event() {}
@@ -469,6 +483,8 @@ func (*Event_Unsubscribed) isEvent_Event() {}
 func (*Event_Message) isEvent_Event() {}
 
 func (*Event_Disconnect) isEvent_Event() {}
+
+func (*Event_Subscribed) isEvent_Event() {}
 
 type Reply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2339,6 +2355,84 @@ func (x *PresenceChange) GetMember() *Member {
 	return nil
 }
 
+// A subscription was made by the server.
+type Begun struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Pattern string                 `protobuf:"bytes,2,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	// As those of Subscribed.
+	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
+	Recovered     *bool     `protobuf:"varint,4,opt,name=recovered,proto3,oneof" json:"recovered,omitempty"`
+	Reason        string    `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Begun) Reset() {
+	*x = Begun{}
+	mi := &file_protocol_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Begun) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Begun) ProtoMessage() {}
+
+func (x *Begun) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Begun.ProtoReflect.Descriptor instead.
+func (*Begun) Descriptor() ([]byte, []int) {
+	return file_protocol_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Begun) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Begun) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *Begun) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *Begun) GetRecovered() bool {
+	if x != nil && x.Recovered != nil {
+		return *x.Recovered
+	}
+	return false
+}
+
+func (x *Begun) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // A subscription was ended by the server.
 type Unsubscribed struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -2354,7 +2448,7 @@ type Unsubscribed struct {
 
 func (x *Unsubscribed) Reset() {
 	*x = Unsubscribed{}
-	mi := &file_protocol_proto_msgTypes[30]
+	mi := &file_protocol_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2460,7 @@ func (x *Unsubscribed) String() string {
 func (*Unsubscribed) ProtoMessage() {}
 
 func (x *Unsubscribed) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_proto_msgTypes[30]
+	mi := &file_protocol_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2473,7 @@ func (x *Unsubscribed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribed.ProtoReflect.Descriptor instead.
 func (*Unsubscribed) Descriptor() ([]byte, []int) {
-	return file_protocol_proto_rawDescGZIP(), []int{30}
+	return file_protocol_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Unsubscribed) GetChannel() string {
@@ -2430,7 +2524,7 @@ type Disconnect struct {
 
 func (x *Disconnect) Reset() {
 	*x = Disconnect{}
-	mi := &file_protocol_proto_msgTypes[31]
+	mi := &file_protocol_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2536,7 @@ func (x *Disconnect) String() string {
 func (*Disconnect) ProtoMessage() {}
 
 func (x *Disconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_proto_msgTypes[31]
+	mi := &file_protocol_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2549,7 @@ func (x *Disconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
 func (*Disconnect) Descriptor() ([]byte, []int) {
-	return file_protocol_proto_rawDescGZIP(), []int{31}
+	return file_protocol_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Disconnect) GetCode() uint32 {
@@ -2506,7 +2600,7 @@ const file_protocol_proto_rawDesc = "" +
 	"\arefresh\x18\n" +
 	" \x01(\v2\x14.ropewalk.v1.RefreshH\x00R\arefresh\x12'\n" +
 	"\x04ping\x18\v \x01(\v2\x11.ropewalk.v1.PingH\x00R\x04pingB\t\n" +
-	"\acommand\"\xb6\x03\n" +
+	"\acommand\"\xec\x03\n" +
 	"\x05Event\x12*\n" +
 	"\x05reply\x18\x01 \x01(\v2\x12.ropewalk.v1.ReplyH\x00R\x05reply\x12<\n" +
 	"\vpublication\x18\x02 \x01(\v2\x18.ropewalk.v1.PublicationH\x00R\vpublication\x12'\n" +
@@ -2517,7 +2611,10 @@ const file_protocol_proto_rawDesc = "" +
 	"\amessage\x18\a \x01(\v2\x11.ropewalk.v1.DataH\x00R\amessage\x129\n" +
 	"\n" +
 	"disconnect\x18\b \x01(\v2\x17.ropewalk.v1.DisconnectH\x00R\n" +
-	"disconnectB\a\n" +
+	"disconnect\x124\n" +
+	"\n" +
+	"subscribed\x18\t \x01(\v2\x12.ropewalk.v1.BegunH\x00R\n" +
+	"subscribedB\a\n" +
 	"\x05event\"\xe0\x04\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12*\n" +
@@ -2650,7 +2747,15 @@ const file_protocol_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"W\n" +
 	"\x0ePresenceChange\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12+\n" +
-	"\x06member\x18\x02 \x01(\v2\x13.ropewalk.v1.MemberR\x06member\"\x86\x01\n" +
+	"\x06member\x18\x02 \x01(\v2\x13.ropewalk.v1.MemberR\x06member\"\xb7\x01\n" +
+	"\x05Begun\x12\x18\n" +
+	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
+	"\apattern\x18\x02 \x01(\tR\apattern\x121\n" +
+	"\bposition\x18\x03 \x01(\v2\x15.ropewalk.v1.PositionR\bposition\x12!\n" +
+	"\trecovered\x18\x04 \x01(\bH\x00R\trecovered\x88\x01\x01\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reasonB\f\n" +
+	"\n" +
+	"_recovered\"\x86\x01\n" +
 	"\fUnsubscribed\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12\x12\n" +
@@ -2676,7 +2781,7 @@ func file_protocol_proto_rawDescGZIP() []byte {
 	return file_protocol_proto_rawDescData
 }
 
-var file_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_protocol_proto_goTypes = []any{
 	(*Commands)(nil),        // 0: ropewalk.v1.Commands
 	(*Command)(nil),         // 1: ropewalk.v1.Command
@@ -2708,10 +2813,11 @@ var file_protocol_proto_goTypes = []any{
 	(*Publication)(nil),     // 27: ropewalk.v1.Publication
 	(*Skip)(nil),            // 28: ropewalk.v1.Skip
 	(*PresenceChange)(nil),  // 29: ropewalk.v1.PresenceChange
-	(*Unsubscribed)(nil),    // 30: ropewalk.v1.Unsubscribed
-	(*Disconnect)(nil),      // 31: ropewalk.v1.Disconnect
-	nil,                     // 32: ropewalk.v1.Publish.TagsEntry
-	nil,                     // 33: ropewalk.v1.Publication.TagsEntry
+	(*Begun)(nil),           // 30: ropewalk.v1.Begun
+	(*Unsubscribed)(nil),    // 31: ropewalk.v1.Unsubscribed
+	(*Disconnect)(nil),      // 32: ropewalk.v1.Disconnect
+	nil,                     // 33: ropewalk.v1.Publish.TagsEntry
+	nil,                     // 34: ropewalk.v1.Publication.TagsEntry
 }
 var file_protocol_proto_depIdxs = []int32{
 	1,  // 0: ropewalk.v1.Commands.commands:type_name -> ropewalk.v1.Command
@@ -2730,40 +2836,42 @@ var file_protocol_proto_depIdxs = []int32{
 	28, // 13: ropewalk.v1.Event.skip:type_name -> ropewalk.v1.Skip
 	29, // 14: ropewalk.v1.Event.join:type_name -> ropewalk.v1.PresenceChange
 	29, // 15: ropewalk.v1.Event.leave:type_name -> ropewalk.v1.PresenceChange
-	30, // 16: ropewalk.v1.Event.unsubscribed:type_name -> ropewalk.v1.Unsubscribed
+	31, // 16: ropewalk.v1.Event.unsubscribed:type_name -> ropewalk.v1.Unsubscribed
 	7,  // 17: ropewalk.v1.Event.message:type_name -> ropewalk.v1.Data
-	31, // 18: ropewalk.v1.Event.disconnect:type_name -> ropewalk.v1.Disconnect
-	6,  // 19: ropewalk.v1.Reply.error:type_name -> ropewalk.v1.Error
-	9,  // 20: ropewalk.v1.Reply.connect:type_name -> ropewalk.v1.Connected
-	12, // 21: ropewalk.v1.Reply.subscribe:type_name -> ropewalk.v1.Subscribed
-	4,  // 22: ropewalk.v1.Reply.unsubscribe:type_name -> ropewalk.v1.Empty
-	15, // 23: ropewalk.v1.Reply.publish:type_name -> ropewalk.v1.Published
-	17, // 24: ropewalk.v1.Reply.history:type_name -> ropewalk.v1.HistoryPage
-	19, // 25: ropewalk.v1.Reply.presence:type_name -> ropewalk.v1.PresencePage
-	21, // 26: ropewalk.v1.Reply.presence_count:type_name -> ropewalk.v1.PresenceCounted
-	7,  // 27: ropewalk.v1.Reply.rpc:type_name -> ropewalk.v1.Data
-	25, // 28: ropewalk.v1.Reply.refresh:type_name -> ropewalk.v1.Refreshed
-	4,  // 29: ropewalk.v1.Reply.ping:type_name -> ropewalk.v1.Empty
-	11, // 30: ropewalk.v1.Connect.subscriptions:type_name -> ropewalk.v1.Subscribe
-	10, // 31: ropewalk.v1.Connected.subscriptions:type_name -> ropewalk.v1.SubscribeResult
-	6,  // 32: ropewalk.v1.SubscribeResult.error:type_name -> ropewalk.v1.Error
-	12, // 33: ropewalk.v1.SubscribeResult.subscribe:type_name -> ropewalk.v1.Subscribed
-	5,  // 34: ropewalk.v1.Subscribe.from:type_name -> ropewalk.v1.Position
-	5,  // 35: ropewalk.v1.Subscribed.position:type_name -> ropewalk.v1.Position
-	32, // 36: ropewalk.v1.Publish.tags:type_name -> ropewalk.v1.Publish.TagsEntry
-	5,  // 37: ropewalk.v1.Publish.expect:type_name -> ropewalk.v1.Position
-	5,  // 38: ropewalk.v1.Published.position:type_name -> ropewalk.v1.Position
-	5,  // 39: ropewalk.v1.History.from:type_name -> ropewalk.v1.Position
-	5,  // 40: ropewalk.v1.HistoryPage.top:type_name -> ropewalk.v1.Position
-	27, // 41: ropewalk.v1.HistoryPage.publications:type_name -> ropewalk.v1.Publication
-	22, // 42: ropewalk.v1.PresencePage.members:type_name -> ropewalk.v1.Member
-	33, // 43: ropewalk.v1.Publication.tags:type_name -> ropewalk.v1.Publication.TagsEntry
-	22, // 44: ropewalk.v1.PresenceChange.member:type_name -> ropewalk.v1.Member
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	32, // 18: ropewalk.v1.Event.disconnect:type_name -> ropewalk.v1.Disconnect
+	30, // 19: ropewalk.v1.Event.subscribed:type_name -> ropewalk.v1.Begun
+	6,  // 20: ropewalk.v1.Reply.error:type_name -> ropewalk.v1.Error
+	9,  // 21: ropewalk.v1.Reply.connect:type_name -> ropewalk.v1.Connected
+	12, // 22: ropewalk.v1.Reply.subscribe:type_name -> ropewalk.v1.Subscribed
+	4,  // 23: ropewalk.v1.Reply.unsubscribe:type_name -> ropewalk.v1.Empty
+	15, // 24: ropewalk.v1.Reply.publish:type_name -> ropewalk.v1.Published
+	17, // 25: ropewalk.v1.Reply.history:type_name -> ropewalk.v1.HistoryPage
+	19, // 26: ropewalk.v1.Reply.presence:type_name -> ropewalk.v1.PresencePage
+	21, // 27: ropewalk.v1.Reply.presence_count:type_name -> ropewalk.v1.PresenceCounted
+	7,  // 28: ropewalk.v1.Reply.rpc:type_name -> ropewalk.v1.Data
+	25, // 29: ropewalk.v1.Reply.refresh:type_name -> ropewalk.v1.Refreshed
+	4,  // 30: ropewalk.v1.Reply.ping:type_name -> ropewalk.v1.Empty
+	11, // 31: ropewalk.v1.Connect.subscriptions:type_name -> ropewalk.v1.Subscribe
+	10, // 32: ropewalk.v1.Connected.subscriptions:type_name -> ropewalk.v1.SubscribeResult
+	6,  // 33: ropewalk.v1.SubscribeResult.error:type_name -> ropewalk.v1.Error
+	12, // 34: ropewalk.v1.SubscribeResult.subscribe:type_name -> ropewalk.v1.Subscribed
+	5,  // 35: ropewalk.v1.Subscribe.from:type_name -> ropewalk.v1.Position
+	5,  // 36: ropewalk.v1.Subscribed.position:type_name -> ropewalk.v1.Position
+	33, // 37: ropewalk.v1.Publish.tags:type_name -> ropewalk.v1.Publish.TagsEntry
+	5,  // 38: ropewalk.v1.Publish.expect:type_name -> ropewalk.v1.Position
+	5,  // 39: ropewalk.v1.Published.position:type_name -> ropewalk.v1.Position
+	5,  // 40: ropewalk.v1.History.from:type_name -> ropewalk.v1.Position
+	5,  // 41: ropewalk.v1.HistoryPage.top:type_name -> ropewalk.v1.Position
+	27, // 42: ropewalk.v1.HistoryPage.publications:type_name -> ropewalk.v1.Publication
+	22, // 43: ropewalk.v1.PresencePage.members:type_name -> ropewalk.v1.Member
+	34, // 44: ropewalk.v1.Publication.tags:type_name -> ropewalk.v1.Publication.TagsEntry
+	22, // 45: ropewalk.v1.PresenceChange.member:type_name -> ropewalk.v1.Member
+	5,  // 46: ropewalk.v1.Begun.position:type_name -> ropewalk.v1.Position
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_protocol_proto_init() }
@@ -2792,6 +2900,7 @@ func file_protocol_proto_init() {
 		(*Event_Unsubscribed)(nil),
 		(*Event_Message)(nil),
 		(*Event_Disconnect)(nil),
+		(*Event_Subscribed)(nil),
 	}
 	file_protocol_proto_msgTypes[3].OneofWrappers = []any{
 		(*Reply_Error)(nil),
@@ -2811,13 +2920,14 @@ func file_protocol_proto_init() {
 		(*SubscribeResult_Subscribe)(nil),
 	}
 	file_protocol_proto_msgTypes[12].OneofWrappers = []any{}
+	file_protocol_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_proto_rawDesc), len(file_protocol_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

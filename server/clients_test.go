@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	ropewalk "github.com/seed-15847954/ropewalk/client"
+)
+
+// call calls a method of the api that has to succeed.
+func (s *site) call(method, body string, answer any) {
+	s.t.Helper()
+	resp, text := s.do("POST", "/api/"+method, body, "Content-Type", "application/json")
+	if err := json.Unmarshal([]byte(text), answer); err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("POST /api/%s %s = %d %s, %v", method, body, resp.StatusCode, text, err)
+	}
+}
+
+type many struct{ Clients int }
+
+// A back end subscribes a client, which is told and gets what is published, and ends
+// that again, in both encodings.
+func TestBackEndSubscribes(t *testing.T) {
+	for _, e := range []ropewalk.Encoding{ropewalk.JSON, ropewalk.Protobuf} {
+		t.Run(string(e), func(t *testing.T) { testBackEndSubscribes(t, e) })
+	}
+}
+
+func testBackEndSubscribes(t *testing.T, e ropewalk.Encoding) {
+	s := start(t, Config{Version: "v1.2.3"})
+	up := make(chan string, 1)
+	made := make(chan *ropewalk.Subscription, 1)
+	c, err := ropewalk.New(s.wsURL(), &ropewalk.Options{
+		Encoding:     e,
+		OnConnected:  func(c ropewalk.Connected) { up <- c.Client },
+		OnSubscribed: func(sub *ropewalk.Subscription) { made <- sub },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	request := fmt.Sprintf(`{"client":%q,"channel":"news"}`, <-up)
+
+	var got many
+	if s.call("subscribe", request, &got); got.Clients != 1 {
+		t.Errorf("subscribe = %+v, want 1 client", got)
+	}
+	if s.call("subscribe", request, &got); got.Clients != 0 {
+		t.Errorf("subscribe once more = %+v, want 0 clients", got)
+	}
+	sub := <-made
+	s.publish(publishBody)
+	events := []string{next(t, sub), next(t, sub)}
+	if want := "*client.Subscribed *client.Publication"; strings.Join(events, " ") != want || sub.Channel() != "news" {
+		t.Errorf("events of %s: %v, want %s", sub.Channel(), events, want)
+	}
+	if s.call("unsubscribe", request, &got); got.Clients != 1 {
+		t.Errorf("unsubscribe = %+v, want 1 client", got)
+	}
+	if end := next(t, sub); !strings.Contains(end, "unsubscribed") {
+		t.Errorf("the subscription ends with %s, want unsubscribed", end)
+	}
+	var info struct{ Version string }
+	if s.call("info", "{}", &info); info.Version != "v1.2.3" {
+		t.Errorf("info has the version %q", info.Version)
+	}
+}
+
+// next returns the type of the next event, or the error in its place.
+func next(t *testing.T, sub *ropewalk.Subscription) string {
+	t.Helper()
+	e, err := sub.Next(t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", e)
+}
+
+// A connection that has not said connect is nobody to back ends.
+func TestStrangersAreNoClients(t *testing.T) {
+	s := start(t, Config{})
+	p := s.dial()
+	var got struct{ Connections []struct{ Client string } }
+	if s.call("connections", "{}", &got); len(got.Connections) != 0 {
+		t.Errorf("connections before connect = %+v, want none", got)
+	}
+	p.send(`{"id":1,"connect":{}}`)
+	p.receive()
+	if s.call("connections", "{}", &got); len(got.Connections) != 1 {
+		t.Errorf("connections behind connect = %+v, want 1", got)
+	}
+	// One that has ended in the meantime does nothing.
+	c := clients{s.sessions}.Client(got.Connections[0].Client)
+	_ = p.Close(1000, "")
+	<-c.(client).Done()
+	if err := c.Subscribe(context.Background(), "news"); err != nil {
+		t.Errorf("Subscribe behind the end = %v, want nil", err)
+	}
+}
