@@ -52,10 +52,10 @@ type Conn struct {
 	cfg         *config
 
 	// Owned by the holder of reading.
-	reading lock
-	*receiving
-	inflater *protocol.Inflater // nil: no permessage-deflate
-	readErr  *CloseError        // set when reading has come to its end
+	reading    lock
+	*receiving                    // nil while a socket or a loop waits between two messages
+	inflater   *protocol.Inflater // nil: no permessage-deflate
+	readErr    *CloseError        // set when reading has come to its end
 
 	// What the connection reads from and writes to: a transport until a loop takes it
 	// over, from then on a polled.

@@ -34,13 +34,10 @@ func (in *input) space() []byte {
 	return in.buf
 }
 
-// borrow gives the empty input a buffer until giveBack.
-func (in *input) borrow() {
-	if in.borrowed == nil {
-		in.borrowed = inputBuffers.Get().(*inputBuffer)
-		in.buf = in.borrowed[:]
-	}
-	in.pos, in.end = 0, 0
+// received gives the empty input a borrowed buffer with n bytes in it, until giveBack.
+func (in *input) received(buf *inputBuffer, n int) {
+	in.borrowed, in.buf = buf, buf[:]
+	in.filled(n)
 }
 
 // filled notes that n bytes were read into the buffer.

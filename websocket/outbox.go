@@ -297,7 +297,7 @@ func (c *Conn) flushBehind(buf *buffer) {
 	case p != nil:
 		p.transmit(buf, b, batch)
 	default:
-		_, err := c.transport.Load().write(context.Background(), b)
+		_, err := c.transport.Load().put(b)
 		_ = c.settle(buf, b, batch, err)
 	}
 }

@@ -84,11 +84,12 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 		return 0, buf, err
 	}
 	defer c.endRead()
-	if err := c.discardOpen(ctx); err != nil {
-		return 0, buf, err
+	if c.msg.reader != nil {
+		if err := c.discardOpen(ctx); err != nil {
+			return 0, buf, err
+		}
 	}
-	m := &c.msg
-	if !m.active {
+	if !c.msg.active {
 		// The short way for what is most frequent, which needs little stack to wait on.
 		if c.input.pos == c.input.end {
 			if err := c.fill(ctx); err != nil {
@@ -99,10 +100,16 @@ func (c *Conn) ReadAppend(ctx context.Context, buf []byte) (MessageType, []byte,
 			return typ, append(buf, p...), nil
 		}
 	}
+	return c.gather(ctx, buf)
+}
+
+// gather is ReadAppend for all else.
+func (c *Conn) gather(ctx context.Context, buf []byte) (MessageType, []byte, error) {
 	start := len(buf)
-	buf = m.take(buf)
+	buf = c.msg.take(buf)
 	for {
 		ev, err := c.next(ctx)
+		m := &c.msg // next may have renewed it
 		if err != nil {
 			m.keep(buf[start:])
 			return 0, buf[:start], err
@@ -265,18 +272,17 @@ func (c *Conn) decode(ctx context.Context) (protocol.Event, error) {
 
 // fill reads from the transport into the empty input.
 func (c *Conn) fill(ctx context.Context) error {
-	in := &c.input
 	t := c.transport.Load()
 	t.keepalive.watching(true)
-	if err := t.fill(ctx, in); err != nil {
+	if err := t.fill(ctx, c); err != nil {
 		t.keepalive.watching(false)
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return c.gaveUp(ctx)
 		}
 		return c.lost(err)
 	}
-	in.now = time.Now()
-	t.keepalive.alive(in.now)
+	c.input.now = time.Now()
+	t.keepalive.alive(c.input.now)
 	return nil
 }
 

@@ -25,16 +25,16 @@ func (c *Conn) Reader(ctx context.Context) (MessageType, io.Reader, error) {
 	if err := c.discardOpen(ctx); err != nil {
 		return 0, nil, err
 	}
-	m := &c.msg
-	if !m.active {
+	if !c.msg.active {
 		ev, err := c.next(ctx)
 		if err != nil {
 			return 0, nil, err
 		}
-		m.begin(ev)
-		m.last = ev.Last
-		m.gathered = ev.Payload
+		c.msg.begin(ev)
+		c.msg.last = ev.Last
+		c.msg.gathered = ev.Payload
 	}
+	m := &c.msg
 	// A Read that was given up may have gathered the message's first pieces.
 	if m.compressed {
 		m.stream = c.inflater.Stream()

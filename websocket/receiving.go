@@ -6,8 +6,9 @@ import (
 	"github.com/seed-15847954/ropewalk/websocket/internal/protocol"
 )
 
-// A receiving is what it takes to decode what comes. A connection that a loop
-// waits for has one only while something has come in part.
+// A receiving is what it takes to decode what comes. A connection that waits in a loop,
+// or on a socket, has one only while something has come in part. So whoever calls
+// Conn.fill must not use a pointer into the one from before.
 type receiving struct {
 	in    protocol.Receiver
 	input input

@@ -22,7 +22,7 @@ type transport struct {
 	// byte where it stopped. TLS cannot: its state is lost with the record.
 	resumable bool
 
-	parking *parking // nil where a read needs its buffer while it waits
+	socket socket // what resumable streams are read from and written to, where there is one
 
 	reading, writing interrupt
 
@@ -50,32 +50,37 @@ func newTransport(stream io.ReadWriteCloser) *transport {
 	switch s := stream.(type) {
 	case *net.TCPConn:
 		t.resumable = true
-		t.parking = newParking(s)
+		t.socket.open(s)
 	case *net.UnixConn:
 		t.resumable = true
-		t.parking = newParking(s)
+		t.socket.open(s)
 	}
 	return t
 }
 
-// fill reads at least one byte into the empty input, or returns an error. When
+// fill reads at least one byte into the empty input of c, or returns an error. When
 // ctx ends it returns the context's error, and nothing is lost.
-func (t *transport) fill(ctx context.Context, in *input) error {
-	if t.parking == nil || !t.interruptible() {
-		n, err := t.read(ctx, in.space())
-		in.filled(n)
+func (t *transport) fill(ctx context.Context, c *Conn) error {
+	switch {
+	case !t.socket.ok() || !t.interruptible():
+		n, err := t.read(ctx, c.input.space())
+		c.input.filled(n)
 		if n > 0 {
 			return nil
 		}
 		return err
+	case ctx.Done() != nil:
+		return t.fillUntil(ctx, c)
 	}
-	if ctx.Done() == nil {
-		return t.parking.fill(in)
-	}
+	return t.socket.fill(t.stream, c)
+}
+
+// fillUntil is fill from a socket with a context that can end.
+func (t *transport) fillUntil(ctx context.Context, c *Conn) error {
 	if err := t.reading.begin(ctx, t.deadlines.SetReadDeadline); err != nil {
 		return err
 	}
-	err := t.parking.fill(in)
+	err := t.socket.fill(t.stream, c)
 	return t.reading.end(ctx, t.deadlines.SetReadDeadline, err)
 }
 
@@ -104,12 +109,12 @@ func (t *transport) read(ctx context.Context, p []byte) (int, error) {
 // transports, or for a context that never ends.
 func (t *transport) write(ctx context.Context, b []byte) (int, error) {
 	if ctx.Done() == nil {
-		return t.stream.Write(b)
+		return t.put(b)
 	}
 	if err := t.writing.begin(ctx, t.deadlines.SetWriteDeadline); err != nil {
 		return 0, err
 	}
-	n, err := t.stream.Write(b)
+	n, err := t.put(b)
 	return n, t.writing.end(ctx, t.deadlines.SetWriteDeadline, err)
 }
 

@@ -52,12 +52,7 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 	o := &c.out
 	o.mu.Lock()
 	if o.corked != nil && o.waiting.first == nil {
-		err := c.cork(func(b []byte) ([]byte, error) {
-			b, err := o.enc.AppendMessage(reserve(b, len(p)+frame.MaxHeader), frame.Opcode(typ), p, compress)
-			o.enc.Sent()
-			return b, err
-		})
-		return c.sendError(err)
+		return c.corkMessage(typ, p, compress)
 	}
 	if o.busy || o.open || o.waiting.first != nil {
 		o.mu.Unlock()
@@ -66,7 +61,23 @@ func (c *Conn) writeMessage(ctx context.Context, typ MessageType, p []byte, comp
 	o.busy = true
 	others := !o.control.empty()
 	o.mu.Unlock()
-	return c.send(ctx, &outgoing{typ: typ, p: p, compress: compress}, others)
+	// Not a function of its own, for the sake of the stack: see socket.
+	buf, b, control, batch, err := c.encode(typ, p, compress, others)
+	if err != nil {
+		return err
+	}
+	return c.transmit(ctx, buf, b, control, batch)
+}
+
+// corkMessage is cork for a message.
+func (c *Conn) corkMessage(typ MessageType, p []byte, compress bool) error {
+	err := c.cork(func(b []byte) ([]byte, error) {
+		enc := &c.out.enc
+		b, err := enc.AppendMessage(reserve(b, len(p)+frame.MaxHeader), frame.Opcode(typ), p, compress)
+		enc.Sent()
+		return b, err
+	})
+	return c.sendError(err)
 }
 
 // writeBehind is writeMessage for when others are there first.
@@ -91,7 +102,11 @@ func (c *Conn) writeBehind(ctx context.Context, typ MessageType, p []byte, compr
 	if !v.turn || err != nil {
 		return err
 	}
-	return c.send(ctx, w, true)
+	buf, b, control, batch, err := c.encode(typ, p, compress, true)
+	if err != nil {
+		return err
+	}
+	return c.transmit(ctx, buf, b, control, batch)
 }
 
 func (c *Conn) mayWrite(typ MessageType) error {
@@ -105,30 +120,30 @@ func badType(typ MessageType) error {
 	return fmt.Errorf("websocket: message type %d is neither Text nor Binary", typ)
 }
 
-// send sends the message m; if others is set, behind the control frames that wait
-// and together with the messages that do. The caller has the turn.
-func (c *Conn) send(ctx context.Context, m *outgoing, others bool) error {
+// encode appends the message p to an empty buffer; if others is set, behind the control
+// frames that wait, whose size it returns, and before the messages that do. The caller
+// has the turn, and has it no more if there is an error.
+func (c *Conn) encode(typ MessageType, p []byte, compress, others bool) (buf *buffer, b []byte, control int, batch list, err error) {
 	o := &c.out
 	if o.err != nil {
 		err := o.err
 		c.pass()
-		return err
+		return nil, nil, 0, list{}, err
 	}
-	buf := getBuffer()
-	b, control := buf.b, 0
+	buf = getBuffer()
+	b = buf.b
 	if others {
 		b, control = c.appendControl(b)
 	}
-	b, err := o.enc.AppendMessage(reserve(b, len(m.p)+frame.MaxHeader), frame.Opcode(m.typ), m.p, m.compress)
+	b, err = o.enc.AppendMessage(reserve(b, len(p)+frame.MaxHeader), frame.Opcode(typ), p, compress)
 	if err != nil {
 		c.transmitAside(buf, b[:control], list{})
-		return c.sendError(err)
+		return nil, nil, 0, list{}, c.sendError(err)
 	}
-	var batch list
 	if others {
 		b, batch = c.appendWaiting(b)
 	}
-	return c.transmit(ctx, buf, b, control, batch)
+	return buf, b, control, batch, nil
 }
 
 // sendError gives the caller's error for one of the Sender.
@@ -148,13 +163,24 @@ func (c *Conn) sendError(err error) error {
 // bytes of b are control frames that must go out in any case, the last ones the
 // messages of batch. If ctx ends first, the rest is sent aside.
 func (c *Conn) transmit(ctx context.Context, buf *buffer, b []byte, control int, batch list) error {
-	o := &c.out
-	if p := c.polled.Load(); p != nil {
-		o.enc.Sent()
+	p := c.polled.Load()
+	switch {
+	case p != nil:
+		c.out.enc.Sent()
 		return p.transmitFor(ctx, buf, b, batch)
+	case ctx.Done() != nil:
+		return c.transmitUntil(ctx, buf, b, control, batch)
 	}
+	_, err := c.transport.Load().put(b)
+	c.out.enc.Sent()
+	return c.settle(buf, b, batch, err)
+}
+
+// transmitUntil is transmit to a transport with a context that can end.
+func (c *Conn) transmitUntil(ctx context.Context, buf *buffer, b []byte, control int, batch list) error {
+	o := &c.out
 	transport := c.transport.Load()
-	if ctx.Done() != nil && !transport.resumable {
+	if !transport.resumable {
 		o.enc.Sent()
 		done := c.transmitAside(buf, b, batch)
 		select {
@@ -198,7 +224,7 @@ func (c *Conn) transmitAside(buf *buffer, b []byte, batch list) <-chan error {
 		return done
 	}
 	if !c.spawn(func() {
-		_, err := c.transport.Load().write(context.Background(), b)
+		_, err := c.transport.Load().put(b)
 		done <- c.settle(buf, b, batch, err)
 	}) {
 		done <- c.settle(buf, b, batch, net.ErrClosed)
