@@ -85,8 +85,7 @@ func (protobufCodec) decode(b []byte) (*message, error) {
 	case *nativepb.Event_Leave:
 		m.Leave = &presenceChange{e.Leave.GetChannel(), memberOf(e.Leave.GetMember())}
 	case *nativepb.Event_Subscribed:
-		s := e.Subscribed
-		m.Subscribed = &begun{s.GetChannel(), s.GetPattern(), subscribed{positionOf(s.GetPosition()), s.Recovered, s.GetReason()}}
+		m.Subscribed = subscribedOf(e.Subscribed)
 	case *nativepb.Event_Unsubscribed:
 		u := e.Unsubscribed
 		m.Unsubscribed = &unsubscribed{u.GetChannel(), u.GetPattern(), Error{u.GetCode(), u.GetMessage(), u.GetRetry()}}
@@ -148,7 +147,10 @@ func connectedOf(c *nativepb.Connected) *connected {
 }
 
 func subscribedOf(s *nativepb.Subscribed) *subscribed {
-	return &subscribed{Position: positionOf(s.GetPosition()), Recovered: s.Recovered, Reason: s.GetReason()}
+	return &subscribed{
+		Position: positionOf(s.GetPosition()), Recovered: s.Recovered, Reason: s.GetReason(),
+		Channel: s.GetChannel(), Pattern: s.GetPattern(),
+	}
 }
 
 func publicationOf(p *nativepb.Publication) publication {

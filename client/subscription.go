@@ -355,7 +355,7 @@ func (c *Client) change(l *link, channel string, e Event) {
 
 // begun takes a subscription that the server has made, which may have come before one of the
 // client's own: that is begun anew where it would go on from another position.
-func (c *Client) begun(l *link, m *begun) {
+func (c *Client) begun(l *link, m *subscribed) {
 	t := target{m.Channel, false}
 	if m.Pattern != "" {
 		t = target{m.Pattern, true}
@@ -378,7 +378,7 @@ func (c *Client) begun(l *link, m *begun) {
 		c.again(l, s)
 		return
 	}
-	c.answered(l, s, &m.subscribed, nil)
+	c.answered(l, s, m, nil)
 	c.mu.Unlock()
 	if isNew {
 		c.options.OnSubscribed(s)

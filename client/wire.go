@@ -136,7 +136,7 @@ type message struct {
 	Skip         *skip           `json:"skip"`
 	Join         *presenceChange `json:"join"`
 	Leave        *presenceChange `json:"leave"`
-	Subscribed   *begun          `json:"subscribed"`
+	Subscribed   *subscribed     `json:"subscribed"`
 	Unsubscribed *unsubscribed   `json:"unsubscribed"`
 	Message      *data           `json:"message"`
 	Disconnect   *disconnect     `json:"disconnect"`
@@ -160,6 +160,8 @@ type subscribed struct {
 	Position  Position `json:"position"`
 	Recovered *bool    `json:"recovered"`
 	Reason    string   `json:"reason"`
+	Channel   string   `json:"channel"` // this and Pattern are of pushes alone
+	Pattern   string   `json:"pattern"`
 }
 
 type historyPage struct {
@@ -201,13 +203,6 @@ type skip struct {
 type presenceChange struct {
 	Channel string `json:"channel"`
 	Member  Member `json:"member"`
-}
-
-// begun is a subscription that the server made.
-type begun struct {
-	Channel string `json:"channel"`
-	Pattern string `json:"pattern"`
-	subscribed
 }
 
 type unsubscribed struct {

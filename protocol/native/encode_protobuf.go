@@ -86,9 +86,8 @@ func (protobufCodec) Change(c *hub.PresenceChange) hub.Packet {
 
 func (protobufCodec) Subscribed(t session.Target, st session.Start) hub.Packet {
 	m := startMessage(st)
-	return event(&nativepb.Event{Event: &nativepb.Event_Subscribed{Subscribed: &nativepb.Begun{
-		Channel: t.Channel, Pattern: t.Pattern.String(), Position: m.Position, Recovered: m.Recovered, Reason: m.Reason,
-	}}})
+	m.Channel, m.Pattern = t.Channel, t.Pattern.String()
+	return event(&nativepb.Event{Event: &nativepb.Event_Subscribed{Subscribed: m}})
 }
 
 func (protobufCodec) Unsubscribed(t session.Target, cause error) hub.Packet {

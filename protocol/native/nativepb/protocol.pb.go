@@ -419,7 +419,7 @@ func (x *Event) GetDisconnect() *Disconnect {
 	return nil
 }
 
-func (x *Event) GetSubscribed() *Begun {
+func (x *Event) GetSubscribed() *Subscribed {
 	if x != nil {
 		if x, ok := x.Event.(*Event_Subscribed); ok {
 			return x.Subscribed
@@ -465,7 +465,7 @@ type Event_Disconnect struct {
 }
 
 type Event_Subscribed struct {
-	Subscribed *Begun `protobuf:"bytes,9,opt,name=subscribed,proto3,oneof"`
+	Subscribed *Subscribed `protobuf:"bytes,9,opt,name=subscribed,proto3,oneof"`
 }
 
 func (*Event_Reply) isEvent_Event() {}
@@ -1240,7 +1240,10 @@ type Subscribed struct {
 	// Present when from was given.
 	Recovered *bool `protobuf:"varint,2,opt,name=recovered,proto3,oneof" json:"recovered,omitempty"`
 	// Why not recovered: "epoch", "trimmed" or "no_history".
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Where no command has asked for it: what the server has subscribed the client to.
+	Channel       string `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
+	Pattern       string `protobuf:"bytes,5,opt,name=pattern,proto3" json:"pattern,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1292,6 +1295,20 @@ func (x *Subscribed) GetRecovered() bool {
 func (x *Subscribed) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *Subscribed) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Subscribed) GetPattern() string {
+	if x != nil {
+		return x.Pattern
 	}
 	return ""
 }
@@ -2355,84 +2372,6 @@ func (x *PresenceChange) GetMember() *Member {
 	return nil
 }
 
-// A subscription was made by the server.
-type Begun struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Channel string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
-	Pattern string                 `protobuf:"bytes,2,opt,name=pattern,proto3" json:"pattern,omitempty"`
-	// As those of Subscribed.
-	Position      *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
-	Recovered     *bool     `protobuf:"varint,4,opt,name=recovered,proto3,oneof" json:"recovered,omitempty"`
-	Reason        string    `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Begun) Reset() {
-	*x = Begun{}
-	mi := &file_protocol_proto_msgTypes[30]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Begun) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Begun) ProtoMessage() {}
-
-func (x *Begun) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_proto_msgTypes[30]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Begun.ProtoReflect.Descriptor instead.
-func (*Begun) Descriptor() ([]byte, []int) {
-	return file_protocol_proto_rawDescGZIP(), []int{30}
-}
-
-func (x *Begun) GetChannel() string {
-	if x != nil {
-		return x.Channel
-	}
-	return ""
-}
-
-func (x *Begun) GetPattern() string {
-	if x != nil {
-		return x.Pattern
-	}
-	return ""
-}
-
-func (x *Begun) GetPosition() *Position {
-	if x != nil {
-		return x.Position
-	}
-	return nil
-}
-
-func (x *Begun) GetRecovered() bool {
-	if x != nil && x.Recovered != nil {
-		return *x.Recovered
-	}
-	return false
-}
-
-func (x *Begun) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
 // A subscription was ended by the server.
 type Unsubscribed struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -2448,7 +2387,7 @@ type Unsubscribed struct {
 
 func (x *Unsubscribed) Reset() {
 	*x = Unsubscribed{}
-	mi := &file_protocol_proto_msgTypes[31]
+	mi := &file_protocol_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2399,7 @@ func (x *Unsubscribed) String() string {
 func (*Unsubscribed) ProtoMessage() {}
 
 func (x *Unsubscribed) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_proto_msgTypes[31]
+	mi := &file_protocol_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2412,7 @@ func (x *Unsubscribed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribed.ProtoReflect.Descriptor instead.
 func (*Unsubscribed) Descriptor() ([]byte, []int) {
-	return file_protocol_proto_rawDescGZIP(), []int{31}
+	return file_protocol_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Unsubscribed) GetChannel() string {
@@ -2524,7 +2463,7 @@ type Disconnect struct {
 
 func (x *Disconnect) Reset() {
 	*x = Disconnect{}
-	mi := &file_protocol_proto_msgTypes[32]
+	mi := &file_protocol_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2475,7 @@ func (x *Disconnect) String() string {
 func (*Disconnect) ProtoMessage() {}
 
 func (x *Disconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_proto_msgTypes[32]
+	mi := &file_protocol_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +2488,7 @@ func (x *Disconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
 func (*Disconnect) Descriptor() ([]byte, []int) {
-	return file_protocol_proto_rawDescGZIP(), []int{32}
+	return file_protocol_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Disconnect) GetCode() uint32 {
@@ -2600,7 +2539,7 @@ const file_protocol_proto_rawDesc = "" +
 	"\arefresh\x18\n" +
 	" \x01(\v2\x14.ropewalk.v1.RefreshH\x00R\arefresh\x12'\n" +
 	"\x04ping\x18\v \x01(\v2\x11.ropewalk.v1.PingH\x00R\x04pingB\t\n" +
-	"\acommand\"\xec\x03\n" +
+	"\acommand\"\xf1\x03\n" +
 	"\x05Event\x12*\n" +
 	"\x05reply\x18\x01 \x01(\v2\x12.ropewalk.v1.ReplyH\x00R\x05reply\x12<\n" +
 	"\vpublication\x18\x02 \x01(\v2\x18.ropewalk.v1.PublicationH\x00R\vpublication\x12'\n" +
@@ -2611,9 +2550,9 @@ const file_protocol_proto_rawDesc = "" +
 	"\amessage\x18\a \x01(\v2\x11.ropewalk.v1.DataH\x00R\amessage\x129\n" +
 	"\n" +
 	"disconnect\x18\b \x01(\v2\x17.ropewalk.v1.DisconnectH\x00R\n" +
-	"disconnect\x124\n" +
+	"disconnect\x129\n" +
 	"\n" +
-	"subscribed\x18\t \x01(\v2\x12.ropewalk.v1.BegunH\x00R\n" +
+	"subscribed\x18\t \x01(\v2\x17.ropewalk.v1.SubscribedH\x00R\n" +
 	"subscribedB\a\n" +
 	"\x05event\"\xe0\x04\n" +
 	"\x05Reply\x12\x0e\n" +
@@ -2662,12 +2601,14 @@ const file_protocol_proto_rawDesc = "" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12)\n" +
 	"\x04from\x18\x03 \x01(\v2\x15.ropewalk.v1.PositionR\x04from\x12\x16\n" +
 	"\x06latest\x18\x04 \x01(\rR\x06latest\x12\x14\n" +
-	"\x05joins\x18\x05 \x01(\bR\x05joins\"\x88\x01\n" +
+	"\x05joins\x18\x05 \x01(\bR\x05joins\"\xbc\x01\n" +
 	"\n" +
 	"Subscribed\x121\n" +
 	"\bposition\x18\x01 \x01(\v2\x15.ropewalk.v1.PositionR\bposition\x12!\n" +
 	"\trecovered\x18\x02 \x01(\bH\x00R\trecovered\x88\x01\x01\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reasonB\f\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\achannel\x18\x04 \x01(\tR\achannel\x12\x18\n" +
+	"\apattern\x18\x05 \x01(\tR\apatternB\f\n" +
 	"\n" +
 	"_recovered\"A\n" +
 	"\vUnsubscribe\x12\x18\n" +
@@ -2747,15 +2688,7 @@ const file_protocol_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\"W\n" +
 	"\x0ePresenceChange\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12+\n" +
-	"\x06member\x18\x02 \x01(\v2\x13.ropewalk.v1.MemberR\x06member\"\xb7\x01\n" +
-	"\x05Begun\x12\x18\n" +
-	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
-	"\apattern\x18\x02 \x01(\tR\apattern\x121\n" +
-	"\bposition\x18\x03 \x01(\v2\x15.ropewalk.v1.PositionR\bposition\x12!\n" +
-	"\trecovered\x18\x04 \x01(\bH\x00R\trecovered\x88\x01\x01\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reasonB\f\n" +
-	"\n" +
-	"_recovered\"\x86\x01\n" +
+	"\x06member\x18\x02 \x01(\v2\x13.ropewalk.v1.MemberR\x06member\"\x86\x01\n" +
 	"\fUnsubscribed\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12\x12\n" +
@@ -2781,7 +2714,7 @@ func file_protocol_proto_rawDescGZIP() []byte {
 	return file_protocol_proto_rawDescData
 }
 
-var file_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_protocol_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_protocol_proto_goTypes = []any{
 	(*Commands)(nil),        // 0: ropewalk.v1.Commands
 	(*Command)(nil),         // 1: ropewalk.v1.Command
@@ -2813,11 +2746,10 @@ var file_protocol_proto_goTypes = []any{
 	(*Publication)(nil),     // 27: ropewalk.v1.Publication
 	(*Skip)(nil),            // 28: ropewalk.v1.Skip
 	(*PresenceChange)(nil),  // 29: ropewalk.v1.PresenceChange
-	(*Begun)(nil),           // 30: ropewalk.v1.Begun
-	(*Unsubscribed)(nil),    // 31: ropewalk.v1.Unsubscribed
-	(*Disconnect)(nil),      // 32: ropewalk.v1.Disconnect
-	nil,                     // 33: ropewalk.v1.Publish.TagsEntry
-	nil,                     // 34: ropewalk.v1.Publication.TagsEntry
+	(*Unsubscribed)(nil),    // 30: ropewalk.v1.Unsubscribed
+	(*Disconnect)(nil),      // 31: ropewalk.v1.Disconnect
+	nil,                     // 32: ropewalk.v1.Publish.TagsEntry
+	nil,                     // 33: ropewalk.v1.Publication.TagsEntry
 }
 var file_protocol_proto_depIdxs = []int32{
 	1,  // 0: ropewalk.v1.Commands.commands:type_name -> ropewalk.v1.Command
@@ -2836,10 +2768,10 @@ var file_protocol_proto_depIdxs = []int32{
 	28, // 13: ropewalk.v1.Event.skip:type_name -> ropewalk.v1.Skip
 	29, // 14: ropewalk.v1.Event.join:type_name -> ropewalk.v1.PresenceChange
 	29, // 15: ropewalk.v1.Event.leave:type_name -> ropewalk.v1.PresenceChange
-	31, // 16: ropewalk.v1.Event.unsubscribed:type_name -> ropewalk.v1.Unsubscribed
+	30, // 16: ropewalk.v1.Event.unsubscribed:type_name -> ropewalk.v1.Unsubscribed
 	7,  // 17: ropewalk.v1.Event.message:type_name -> ropewalk.v1.Data
-	32, // 18: ropewalk.v1.Event.disconnect:type_name -> ropewalk.v1.Disconnect
-	30, // 19: ropewalk.v1.Event.subscribed:type_name -> ropewalk.v1.Begun
+	31, // 18: ropewalk.v1.Event.disconnect:type_name -> ropewalk.v1.Disconnect
+	12, // 19: ropewalk.v1.Event.subscribed:type_name -> ropewalk.v1.Subscribed
 	6,  // 20: ropewalk.v1.Reply.error:type_name -> ropewalk.v1.Error
 	9,  // 21: ropewalk.v1.Reply.connect:type_name -> ropewalk.v1.Connected
 	12, // 22: ropewalk.v1.Reply.subscribe:type_name -> ropewalk.v1.Subscribed
@@ -2857,21 +2789,20 @@ var file_protocol_proto_depIdxs = []int32{
 	12, // 34: ropewalk.v1.SubscribeResult.subscribe:type_name -> ropewalk.v1.Subscribed
 	5,  // 35: ropewalk.v1.Subscribe.from:type_name -> ropewalk.v1.Position
 	5,  // 36: ropewalk.v1.Subscribed.position:type_name -> ropewalk.v1.Position
-	33, // 37: ropewalk.v1.Publish.tags:type_name -> ropewalk.v1.Publish.TagsEntry
+	32, // 37: ropewalk.v1.Publish.tags:type_name -> ropewalk.v1.Publish.TagsEntry
 	5,  // 38: ropewalk.v1.Publish.expect:type_name -> ropewalk.v1.Position
 	5,  // 39: ropewalk.v1.Published.position:type_name -> ropewalk.v1.Position
 	5,  // 40: ropewalk.v1.History.from:type_name -> ropewalk.v1.Position
 	5,  // 41: ropewalk.v1.HistoryPage.top:type_name -> ropewalk.v1.Position
 	27, // 42: ropewalk.v1.HistoryPage.publications:type_name -> ropewalk.v1.Publication
 	22, // 43: ropewalk.v1.PresencePage.members:type_name -> ropewalk.v1.Member
-	34, // 44: ropewalk.v1.Publication.tags:type_name -> ropewalk.v1.Publication.TagsEntry
+	33, // 44: ropewalk.v1.Publication.tags:type_name -> ropewalk.v1.Publication.TagsEntry
 	22, // 45: ropewalk.v1.PresenceChange.member:type_name -> ropewalk.v1.Member
-	5,  // 46: ropewalk.v1.Begun.position:type_name -> ropewalk.v1.Position
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_protocol_proto_init() }
@@ -2920,14 +2851,13 @@ func file_protocol_proto_init() {
 		(*SubscribeResult_Subscribe)(nil),
 	}
 	file_protocol_proto_msgTypes[12].OneofWrappers = []any{}
-	file_protocol_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_proto_rawDesc), len(file_protocol_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -9,7 +9,7 @@ import { poll, sse, stream } from "./http.js";
 import type {
   Command, Connected, Data, HistoryPage, Message, Position, PresenceCounted, PresencePage, Published, ServerEvent,
 } from "./messages.js";
-import type { Subscriber, SubscribeOptions, Subscription } from "./subscription.js";
+import type { Subscriber, SubscribeOptions, Subscription, Target } from "./subscription.js";
 import { newSubscriber } from "./subscription.js";
 import type { Transport } from "./transport.js";
 import { websocket } from "./websocket.js";
@@ -37,6 +37,11 @@ export interface ClientEvents {
   disconnected: { code: number; reason: string; after: number | undefined };
   /** A message to this client alone. */
   message: Message;
+  /**
+   * The server has subscribed this client of its own accord. The subscription is one like
+   * others; without a listener what comes in it is dropped.
+   */
+  subscribed: Subscription;
   /** A message as it passes, for tools: in its form on the wire, and decoded. */
   wire: { sent: boolean; wire: Wire; message: Command | ServerEvent };
 }
@@ -92,6 +97,7 @@ export class Ropewalk implements Listening<ClientEvents> {
     let asked: Subscriber[] = []; // with the last connect
     const known: Record<TransportName, Transport> = { websocket: websocket(WebSocket), sse, stream, poll };
 
+
     const set = (state: State) => {
       if (this.#state === state) return;
       this.#state = state;
@@ -120,13 +126,16 @@ export class Ropewalk implements Listening<ClientEvents> {
             else s.ask();
           }
         },
-        event(event) {
-          const { id, message, publication, skip, unsubscribed, join, leave } = event;
+        event: (event) => {
+          const { id, message, publication, skip, subscribed, unsubscribed, join, leave } = event;
           if (id) commands.reply(event);
           else if (message) emit("message", message);
           else {
-            const target = publication ?? skip ?? unsubscribed ?? join ?? leave;
-            if (target) subscribers.get(keyOf(target))?.push(event);
+            const target = publication ?? skip ?? subscribed ?? unsubscribed ?? join ?? leave;
+            if (!target) return;
+            const key = keyOf(target);
+            if (subscribed && !subscribers.has(key) && !emit("subscribed", this.#make(subscribed).subscription)) subscribers.delete(key);
+            subscribers.get(key)?.push(event);
           }
         },
         disconnected(code, reason, after) {
@@ -166,7 +175,7 @@ export class Ropewalk implements Listening<ClientEvents> {
    * there is a subscription to it already.
    */
   subscribe(channel: string, options?: SubscribeOptions): Subscription {
-    return this.#subscribe(channel, undefined, options);
+    return this.#subscribe({ channel }, options);
   }
 
   /**
@@ -174,26 +183,31 @@ export class Ropewalk implements Listening<ClientEvents> {
    * ".", "**" for any. Nothing is recovered for it.
    */
   subscribePattern(pattern: string, options?: Omit<SubscribeOptions, "from" | "latest">): Subscription {
-    return this.#subscribe(undefined, pattern, options);
+    return this.#subscribe({ pattern }, options);
   }
 
-  #subscribe(channel: string | undefined, pattern: string | undefined, options: SubscribeOptions = {}): Subscription {
-    const key = keyOf({ channel, pattern });
+  #subscribe(target: Partial<Target>, options?: SubscribeOptions): Subscription {
+    if (this.#subscribers.has(keyOf(target))) throw new Error(`subscribed to ${target.pattern ?? target.channel} already`);
+    const s = this.#make(target, options);
+    if (this.#state === "connected") s.ask();
+    return s.subscription;
+  }
+
+  #make({ channel, pattern }: Partial<Target>, options: SubscribeOptions = {}): Subscriber {
+    const target = { channel, pattern };
+    const key = keyOf(target);
     const subscribers = this.#subscribers;
-    if (subscribers.has(key)) throw new Error(`subscribed to ${pattern ?? channel} already`);
     const s = newSubscriber(
       {
         connected: () => this.#state === "connected",
         run: (name, body) => this.#run(name, body, {}, "never"),
         forget: () => subscribers.get(key) === s && subscribers.delete(key),
       },
-      channel,
-      pattern,
+      target,
       options,
     );
     subscribers.set(key, s);
-    if (this.#state === "connected") s.ask();
-    return s.subscription;
+    return s;
   }
 
   /** Publishes a JSON value, or the bytes of a Uint8Array. */
@@ -251,7 +265,7 @@ function content(data: Data, { contentType = "application/octet-stream" }: { con
 }
 
 /** A push of a pattern's subscription carries the pattern beside the channel. */
-function keyOf({ channel, pattern }: { channel?: string | undefined; pattern?: string | undefined }): string {
+function keyOf({ channel, pattern }: Partial<Target>): string {
   return pattern ? `p${pattern}` : `c${channel}`;
 }
 

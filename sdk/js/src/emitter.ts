@@ -5,8 +5,11 @@ export interface Listening<Events> {
 }
 
 export interface Emitter<Events> extends Listening<Events> {
-  /** A listener that throws is reported as an uncaught error and stops nobody else. */
-  emit<Name extends keyof Events>(name: Name, event: Events[Name]): void;
+  /**
+   * A listener that throws is reported as an uncaught error and stops nobody else.
+   * Returns whether there was a listener.
+   */
+  emit<Name extends keyof Events>(name: Name, event: Events[Name]): boolean;
 }
 
 export function emitter<Events>(): Emitter<Events> {
@@ -21,8 +24,8 @@ export function emitter<Events>(): Emitter<Events> {
       };
     },
     emit(name, event) {
-      for (const [wanted, listener] of [...listeners]) {
-        if (wanted !== name) continue;
+      const called = listeners.filter(([wanted]) => wanted === name);
+      for (const [, listener] of called) {
         try {
           (listener as (e: typeof event) => void)(event);
         } catch (err) {
@@ -31,6 +34,7 @@ export function emitter<Events>(): Emitter<Events> {
           });
         }
       }
+      return called.length > 0;
     },
   };
 }

@@ -93,6 +93,9 @@ export interface Subscribed {
   position?: Position;
   recovered?: boolean;
   reason?: string;
+  /** These two are in a push alone: what the server has subscribed the client to. */
+  channel?: string;
+  pattern?: string;
 }
 
 export interface SubscribeResult {
@@ -140,6 +143,7 @@ export interface ServerEvent {
   skip?: Skip;
   join?: PresenceChange;
   leave?: PresenceChange;
+  subscribed?: Subscribed;
   unsubscribed?: Unsubscribed;
   message?: Message;
   disconnect?: Disconnect;

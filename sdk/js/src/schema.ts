@@ -8,7 +8,7 @@ export const tables: Tables = {
     "presence@Presence presence_count@Unsubscribe rpc@Rpc refresh@Refresh ping@Empty",
   Event:
     "reply@Reply publication@Publication skip@Skip join@Change leave@Change unsubscribed@Unsubscribed message@Data " +
-    "disconnect@Disconnect",
+    "disconnect@Disconnect subscribed@Subscribed",
   Reply:
     "id!u error@Error connect@Connected subscribe@Subscribed unsubscribe@Empty publish@Published history@HistoryPage " +
     "presence@PresencePage presence_count@PresenceCounted rpc@Data refresh@Refreshed ping@Empty",
@@ -21,7 +21,7 @@ export const tables: Tables = {
   Connected: "session! client! node! resumed!b subscriptions@Result* ping!u",
   Result: "error@Error subscribe@Subscribed",
   Subscribe: "channel pattern from@Position latest:u joins:b",
-  Subscribed: "position@Position recovered:b reason",
+  Subscribed: "position@Position recovered:b reason channel pattern",
   Unsubscribe: "channel pattern", // and PresenceCount, which has the first alone
   Publish: "channel id key tags:m data:d content_type expect@Position exclude_self:b",
   Published: "position@Position duplicate!b",

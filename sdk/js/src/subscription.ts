@@ -96,6 +96,12 @@ export interface Subscriber {
   lost(): void;
 }
 
+/** What a subscription is to: either of the two. */
+export interface Target {
+  channel: string | undefined;
+  pattern: string | undefined;
+}
+
 /** What a subscription needs of the client. */
 export interface Host {
   connected(): boolean;
@@ -104,11 +110,10 @@ export interface Host {
   forget(): void;
 }
 
-export function newSubscriber(host: Host, channel: string | undefined, pattern: string | undefined, options: SubscribeOptions): Subscriber {
+export function newSubscriber(host: Host, target: Target, options: SubscribeOptions): Subscriber {
   const { on, emit } = emitter<SubscriptionEvents>();
-  const target = { channel, pattern };
   let state: SubscriptionState = "subscribing";
-  let position = options.from;
+  let position = options.from; // patterns have none
   let failures = 0;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let turn = 0; // what was asked before the last turn no longer counts
@@ -141,10 +146,12 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
     retry = setTimeout(() => host.connected() && ask(), backoff(failures++));
   };
 
-  const request = () => {
-    const from = pattern === undefined ? position : undefined;
-    return { ...target, from, latest: from ? undefined : options.latest, joins: options.joins };
-  };
+  const request = () => ({
+    ...target,
+    from: position,
+    latest: position ? undefined : options.latest,
+    joins: options.joins,
+  });
 
   const ask = async () => {
     const mine = ++turn;
@@ -180,6 +187,13 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
     if (position) emit("recovered", { position });
   };
 
+  // Has the server begin anew where the subscription is.
+  const restart = () => {
+    set("subscribing");
+    drop();
+    ask();
+  };
+
   // Checks that nothing is missing before next, and takes its position. Otherwise
   // nothing is shown: the subscription begins anew where the chain broke.
   const follows = ({ epoch, prev, offset }: Publication | Skip): boolean => {
@@ -191,10 +205,7 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
     set("subscribing");
     const mine = turn;
     emit("gap", { last: position, next: { epoch, prev, offset } });
-    if (mine === turn) {
-      drop();
-      ask();
-    }
+    if (mine === turn) restart();
     return false;
   };
 
@@ -212,7 +223,7 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
     };
     const take = (p: Publication) => {
       items.push(p);
-      if (items.length > buffer) stop(new RopewalkError("overflow", "too many publications wait"));
+      if (items.length > buffer) stop(new RopewalkError("overflow", "too many wait"));
       wake();
     };
     const offs = [on("unsubscribed", stop), on("publication", take)];
@@ -232,8 +243,7 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
   };
 
   const subscription: Subscription = {
-    channel,
-    pattern,
+    ...target,
     on,
     get state() {
       return state;
@@ -254,7 +264,13 @@ export function newSubscriber(host: Host, channel: string | undefined, pattern: 
     request,
     begin,
     ask,
-    push({ publication, skip, join, leave, unsubscribed }) {
+    push({ publication, skip, join, leave, subscribed, unsubscribed }) {
+      // It may begin elsewhere, and have come before an answer, which then is none any more.
+      if (subscribed) {
+        if (position) restart();
+        else begin({ subscribe: subscribed });
+        return;
+      }
       if (!is("recovering", "subscribed")) return;
       if (unsubscribed?.retry) again();
       else if (unsubscribed) end(new RopewalkError(unsubscribed.code, unsubscribed.message));

@@ -213,3 +213,43 @@ test("many subscriptions do not make connect too big", async (t) => {
   await settle();
   assert.equal(transport.last.commands.length, 300 - n);
 });
+
+test("takes a subscription that the server made for one like others", async (t) => {
+  const pass = fakeTime(t);
+  const transport = fakeTransport();
+  const client = new Ropewalk("http://example.test", { transports: [transport] });
+  t.after(() => client.disconnect());
+  client.connect();
+  transport.last.welcome();
+  transport.last.push({ subscribed: { channel: "unheard", position: at(1) } });
+  const made = record(client, "subscribed");
+  transport.last.push({ subscribed: { channel: "news", position: at(1) } });
+  const [[, sub]] = made;
+  const events = record(sub, "publication", "unsubscribed");
+  assert.deepEqual([made.length, sub.channel, sub.state], [1, "news", "subscribed"]);
+  transport.last.publish(1, 4);
+  transport.last.end();
+  await pass(500);
+  assert.deepEqual(JSON.parse(JSON.stringify(transport.last.connect.subscriptions)), [{ channel: "news", from: at(4) }]);
+  transport.last.welcome({ subscriptions: [{ subscribe: { position: at(4), recovered: true } }] });
+  transport.last.publish(4, 5);
+  transport.last.push({ unsubscribed: { channel: "news", code: "unsubscribed", message: "m", retry: false } });
+  assert.deepEqual(events.map(([name, e]) => e.data ?? e.code), ["m4", "m5", "unsubscribed"]);
+  transport.last.push({ subscribed: { pattern: "ne*" } });
+  assert.equal(made[1][1].pattern, "ne*");
+});
+
+test("goes on from its place when the server has subscribed it elsewhere meanwhile", async (t) => {
+  const { transport, shown, sub } = await setUp(t);
+  transport.last.publish(1, 2);
+  transport.last.push({ unsubscribed: { channel: "news", code: "insufficient_state", message: "m", retry: true } });
+  transport.last.push({ subscribed: { channel: "news", position: at(7) } });
+  transport.last.publish(7, 8); // not for us
+  await settle();
+  transport.last.answer("unsubscribe", {});
+  assert.deepEqual(transport.last.answer("subscribe", { position: at(2), recovered: true }).from, at(2));
+  await settle();
+  transport.last.publish(2, 7);
+  assert.deepEqual(shown(), ["m2", "m7!"]);
+  sub.unsubscribe();
+});
