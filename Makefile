@@ -33,5 +33,5 @@ autobahn: ## the public conformance suite in both roles and in each mode of the 
 bench: ## this library beside its peers
 	go run ./bench/cmd/bench
 
-generate: ## the conformance and security pages, from the tests; assembly
-	go generate ./internal/conformance ./websocket/frame
+generate: ## the conformance and security pages, from the tests; assembly; code of the protocols, with protoc
+	go generate ./internal/conformance ./websocket/frame ./protocol/native/nativepb ./api/apipb

@@ -118,6 +118,7 @@ var known = []struct {
 	{hub.ErrPattern, BadPattern, true}, // may wrap ErrChannelName
 	{hub.ErrChannelName, BadChannel, true},
 	{hub.ErrDataTooBig, DataTooBig, true},
+	{hub.ErrText, BadRequest, true},
 	{hub.ErrConflict, Conflict, false},
 	{hub.ErrEpoch, OtherEpoch, false},
 	{hub.ErrNoHistory, NoHistory, false},

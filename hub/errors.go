@@ -13,6 +13,9 @@ var (
 	// ErrDataTooBig means that a message has more data than Options.MaxData.
 	ErrDataTooBig = errors.New("data is too big")
 
+	// ErrText means that something in a message that is text is not UTF-8.
+	ErrText = errors.New("not UTF-8")
+
 	// ErrNoHistory means that the channel keeps no history, or the broker cannot.
 	ErrNoHistory = errors.New("no history")
 

@@ -61,6 +61,23 @@ func TestLimits(t *testing.T) {
 	unsubscribe(t, h, "news", b)
 	subscribe(t, h, "news", b)
 	publish(t, h, "news", "123")
+	for name, m := range map[string]hub.Message{
+		"id":           {ID: "\xff"},
+		"key":          {Key: "\xff"},
+		"tag":          {Tags: map[string]string{"\xff": ""}},
+		"tag's value":  {Tags: map[string]string{"": "\xff"}},
+		"content type": {ContentType: "\xff"},
+		"client":       {Client: "\xff"},
+		"data":         {Data: []byte("\xff")},
+	} {
+		m.Channel = "news"
+		if _, err := h.Publish(t.Context(), m, nil); !errors.Is(err, hub.ErrText) {
+			t.Errorf("Publish with no UTF-8 in the %s = %v, want %v", name, err, hub.ErrText)
+		}
+	}
+	if _, err := h.Publish(t.Context(), hub.Message{Channel: "news", Data: []byte("\xff"), ContentType: "a/b"}, nil); err != nil {
+		t.Errorf("Publish of bytes = %v", err)
+	}
 	if _, err := h.Publish(t.Context(), hub.Message{Channel: "news", Data: []byte("1234")}, nil); !errors.Is(err, hub.ErrDataTooBig) {
 		t.Errorf("Publish of 4 bytes = %v, want %v", err, hub.ErrDataTooBig)
 	}

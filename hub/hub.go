@@ -58,10 +58,13 @@ func New(broker Broker, config Config) *Hub {
 // Publish hands m to the broker and returns the position that it was given.
 // Subscribers on this node may have received it before Publish returns. With
 // expect, it is refused with [ErrConflict] at any other position of the channel.
-// The error is one of [CheckChannel], [ErrDataTooBig] or the broker's.
+// The error is one of [CheckChannel], [ErrText], [ErrDataTooBig] or the broker's.
 func (h *Hub) Publish(ctx context.Context, m Message, expect *Position) (Published, error) {
 	if err := CheckChannel(m.Channel); err != nil {
 		return Published{}, err
+	}
+	if err := m.checkText(); err != nil {
+		return Published{}, fmt.Errorf("publish to %q: %w", m.Channel, err)
 	}
 	o := h.Options(m.Channel)
 	if o.MaxData > 0 && len(m.Data) > o.MaxData {

@@ -1,6 +1,10 @@
 package hub
 
-import "time"
+import (
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
 
 // A Position is a place in a channel's log: just behind the publication with
 // that offset. An epoch is one life of the log; positions of different epochs
@@ -43,6 +47,26 @@ type Message struct {
 
 	// ExcludeClient keeps the publication from Client's own subscriptions.
 	ExcludeClient bool
+}
+
+// checkText returns ErrText where m has text that is not UTF-8, and says where.
+func (m *Message) checkText() error {
+	for _, part := range []struct{ name, text string }{
+		{"id", m.ID}, {"key", m.Key}, {"content type", m.ContentType}, {"client", m.Client},
+	} {
+		if !utf8.ValidString(part.text) {
+			return fmt.Errorf("%s: %w", part.name, ErrText)
+		}
+	}
+	for name, value := range m.Tags {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			return fmt.Errorf("tags: %w", ErrText)
+		}
+	}
+	if m.ContentType == "" && !utf8.Valid(m.Data) {
+		return fmt.Errorf("data without a content type: %w", ErrText)
+	}
+	return nil
 }
 
 // A Publication is a message that has its place in a channel's log. It is shared

@@ -180,7 +180,9 @@ func (c *conversation) call(ctx context.Context, s *session.Session, cmd *comman
 	if !ok {
 		return errorf(UnknownMethod, "there is no method %s", quote(cmd.method))
 	}
-	data, contentType, err := method(ctx, cmd.message.Data, cmd.message.ContentType)
+	data, contentType, err := method(ctx, Call{
+		Client: s.Client(), User: s.User, Info: s.Info, Data: cmd.message.Data, ContentType: cmd.message.ContentType,
+	})
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}

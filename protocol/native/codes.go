@@ -102,6 +102,7 @@ var known = []struct {
 	{hub.ErrNotSubscribed, NotSubscribed, true},
 	{session.ErrTooManySubscriptions, TooManySubscriptions, true},
 	{hub.ErrDataTooBig, DataTooBig, true},
+	{hub.ErrText, BadRequest, true},
 	{hub.ErrConflict, Conflict, false},
 	{hub.ErrNoHistory, NoHistory, false},
 	{hub.ErrNoPresence, NoPresence, false},

@@ -73,8 +73,8 @@ func newReplay(t *testing.T, subprotocol string) *replay {
 		}),
 		Node:  "n1",
 		Lobby: lobby,
-		RPC: map[string]Method{"echo": func(_ context.Context, data []byte, contentType string) ([]byte, string, error) {
-			return data, contentType, nil
+		RPC: map[string]Method{"echo": func(_ context.Context, c Call) ([]byte, string, error) {
+			return c.Data, c.ContentType, nil
 		}},
 	})
 	return &replay{t: t, b: b, url: b.listen(t), subprotocol: subprotocol, peers: make(map[string]peer), really: make(map[string]string)}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/internal/jsonscan"
@@ -102,9 +103,7 @@ func (w *writer) raw(name string, value []byte) *writer {
 
 // data writes data, or base64 with content_type.
 func (w *writer) data(b []byte, contentType string) *writer {
-	if contentType == "" && len(b) == 0 {
-		return w.raw("data", []byte("null"))
-	}
+	b, contentType = legible(b, contentType)
 	if contentType == "" {
 		return w.raw("data", b)
 	}
@@ -145,7 +144,7 @@ func (w *writer) publication(name string, p *hub.Publication, pattern string) {
 
 func (w *writer) member(name string, m hub.Member) *writer {
 	w.open(name).string("client", m.Client).optional("user", m.User)
-	if len(m.Info) > 0 {
+	if len(m.Info) > 0 && utf8.Valid(m.Info) {
 		w.raw("info", m.Info)
 	}
 	return w.close()

@@ -2,6 +2,7 @@ package native
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,8 +22,9 @@ func (protobufCodec) messageType() websocket.MessageType { return websocket.Bina
 // event encodes what the server sends.
 func event(e *nativepb.Event) *packet {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
-	if err != nil { // a string that is not UTF-8, and all of them were checked
-		panic("native: " + err.Error())
+	if err != nil { // a string that is not UTF-8, which came from a broker
+		mend(e.ProtoReflect())
+		b, _ = proto.MarshalOptions{Deterministic: true}.Marshal(e)
 	}
 	return binary(b)
 }
@@ -40,22 +42,24 @@ func errorMessage(e *Error) *nativepb.Error {
 }
 
 func publicationMessage(p *hub.Publication, pattern string) *nativepb.Publication {
+	data, contentType := legible(p.Data, p.ContentType)
 	return &nativepb.Publication{
 		Channel: p.Channel, Pattern: pattern, Epoch: p.Epoch, Offset: p.Offset, Prev: p.Prev,
-		Time: max(p.Time.UnixMilli(), 0), Id: p.ID, Key: p.Key, Tags: p.Tags, Data: p.Data, ContentType: p.ContentType, Client: p.Client,
+		Time: max(p.Time.UnixMilli(), 0), Id: p.ID, Key: p.Key, Tags: p.Tags, Data: data, ContentType: contentType, Client: p.Client,
 	}
 }
 
-// dataMessage returns data, which is null where there is none.
 func dataMessage(data []byte, contentType string) *nativepb.Data {
-	if contentType == "" && len(data) == 0 {
-		data = []byte("null")
-	}
+	data, contentType = legible(data, contentType)
 	return &nativepb.Data{Data: data, ContentType: contentType}
 }
 
 func memberMessage(m hub.Member) *nativepb.Member {
-	return &nativepb.Member{Client: m.Client, User: m.User, Info: m.Info}
+	member := &nativepb.Member{Client: m.Client, User: m.User}
+	if utf8.Valid(m.Info) {
+		member.Info = m.Info
+	}
+	return member
 }
 
 func startMessage(st session.Start) *nativepb.Subscribed {

@@ -52,7 +52,7 @@ func TestCommandError(t *testing.T) {
 func TestErrorsOfMethods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fails := func(err error) Method {
-			return func(context.Context, []byte, string) ([]byte, string, error) { return nil, "", err }
+			return func(context.Context, Call) ([]byte, string, error) { return nil, "", err }
 		}
 		b := newBackEnd(t, Config{RPC: map[string]Method{
 			"known":  fails(fmt.Errorf("over there: %w", &Error{Code: Conflict, Message: "too late"})),
@@ -70,6 +70,25 @@ func TestErrorsOfMethods(t *testing.T) {
 			if len(got) != 3 || got[i+1] != want[i] {
 				t.Fatalf("messages = %v, want the reply to connect and %v", got, want)
 			}
+		}
+		_ = c.lost(context.Canceled)
+	})
+}
+
+// A method is told who calls and what with.
+func TestMethodsKnowTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := make(chan Call, 1)
+		b := newBackEnd(t, Config{RPC: map[string]Method{"m": func(_ context.Context, c Call) ([]byte, string, error) {
+			calls <- c
+			return c.Data, c.ContentType, nil
+		}}})
+		c := new(conversation)
+		c.start(t.Context(), b.Handler, jsonCodec{}, new(record))
+		c.receive(t.Context(), []byte(`[{"id":1,"connect":{"info":{"name":"Ann"}}},{"id":2,"rpc":{"method":"m","base64":"/w==","content_type":"a/b"}}]`))
+		got := <-calls
+		if got.Client != c.current().Client() || string(got.Info) != `{"name":"Ann"}` || string(got.Data) != "\xff" || got.ContentType != "a/b" {
+			t.Errorf("the method got %+v", got)
 		}
 		_ = c.lost(context.Canceled)
 	})

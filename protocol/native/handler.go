@@ -71,10 +71,21 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Method answers a client's call. It keeps data, which is JSON text unless
-// contentType is set, and returns the same kind of pair. An *Error goes to the client
-// as it is; it does not learn of any other but that there was one.
-type Method func(ctx context.Context, data []byte, contentType string) (result []byte, resultType string, err error)
+// A Method answers a client's call with data of the same kind as that of the Call. An
+// *Error goes to the client as it is; it does not learn of any other but that there was one.
+type Method func(ctx context.Context, c Call) (data []byte, contentType string, err error)
+
+// A Call is what a client asks of a Method, which may keep it.
+type Call struct {
+	// Client is the public name of the client, User and Info are what presence says about
+	// it: Info is JSON text, or empty.
+	Client, User string
+	Info         []byte
+
+	// Data is JSON text unless ContentType is set.
+	Data        []byte
+	ContentType string
+}
 
 // An Observer counts what happens on connections. Its methods are called at once
 // by many goroutines and do not block.
