@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-15847954/ropewalk/api/apipb/apipbconnect"
 	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
 )
 
 const (
@@ -44,6 +45,9 @@ type Config struct {
 	// Clients are those of this node. Nil means none.
 	Clients Clients
 
+	// Slow counts what became of slow clients. Nil means nobody does.
+	Slow *session.Stats
+
 	// Node and Version are for Info.
 	Node, Version string
 
@@ -64,6 +68,9 @@ func Patterns() []string {
 func New(config Config) http.Handler {
 	if config.MaxData == 0 {
 		config.MaxData = 64 << 10
+	}
+	if config.Slow == nil {
+		config.Slow = new(session.Stats)
 	}
 	if config.Clients == nil {
 		config.Clients = nobody{}

@@ -56,6 +56,8 @@ type Description struct {
 	Since         time.Time
 	Subscriptions int
 	Queued        int    // bytes that wait to be sent
+	LeftOut       int    // publications that were left out because it is slow
+	Lagged        int    // times that a subscription was left to history because it is slow
 	Away          bool   // its connection was lost, and it may come back
 	Info          []byte // JSON text, or empty
 }
@@ -76,6 +78,7 @@ func (s *service) Connections(_ context.Context, r *apipb.ConnectionsRequest) (*
 		answer.Connections = append(answer.Connections, &apipb.Connection{
 			Client: d.Name, User: d.User, Format: string(d.Format), Since: d.Since.UnixMilli(),
 			Subscriptions: uint64(d.Subscriptions), Queued: uint64(d.Queued), Away: d.Away, Info: d.Info,
+			LeftOut: uint64(d.LeftOut), Lagged: uint64(d.Lagged),
 		})
 	}
 	return answer, nil

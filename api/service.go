@@ -33,6 +33,10 @@ func (s *service) Info(context.Context, *apipb.InfoRequest) (*apipb.InfoResponse
 		Channels:      uint64(stats.Channels),
 		Subscriptions: uint64(stats.Subscriptions),
 		Patterns:      uint64(stats.Patterns),
+		Slow: &apipb.Slow{
+			Disconnected: uint64(s.Slow.Disconnected.Load()), Lagged: uint64(s.Slow.Lagged.Load()),
+			Dropped: uint64(s.Slow.Dropped.Load()), Conflated: uint64(s.Slow.Conflated.Load()), Latest: uint64(s.Slow.Latest.Load()),
+		},
 		Recovery: &apipb.Recovery{
 			Gaps: stats.Gaps, Repaired: stats.Repaired, Lost: stats.Lost,
 			Reads: stats.Reads, Recalled: stats.Recalled, TailBytes: uint64(stats.TailBytes),

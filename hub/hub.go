@@ -39,7 +39,11 @@ type shard struct {
 }
 
 // counts are what [Stats] tells and only rises.
-type counts struct{ gaps, repaired, lost, reads, recalled atomic.Uint64 }
+type counts struct {
+	published, gaps, repaired, lost, reads, recalled atomic.Uint64
+
+	recovered recoveries
+}
 
 // New returns a hub without channels that stands on broker. It panics when the
 // pattern of a namespace is not one that [ParsePattern] takes.
@@ -73,6 +77,9 @@ func (h *Hub) Publish(ctx context.Context, m Message, expect *Position) (Publish
 	done, err := h.broker.Publish(ctx, m, PublishOptions{Options: o, Expect: expect})
 	if err != nil {
 		return done, fmt.Errorf("publish to %q: %w", m.Channel, err)
+	}
+	if !done.Duplicate {
+		h.counts.published.Add(1)
 	}
 	return done, nil
 }

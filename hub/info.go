@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -19,20 +20,17 @@ type ChannelInfo struct {
 // unless it is the zero value, leaves out names that do not match.
 // The time it takes grows with the number of all channels of the node.
 func (h *Hub) List(after string, limit int, match Pattern) (channels []ChannelInfo, more bool) {
-	limit = max(limit, 1)
-	var found []*channel
+	limit = min(max(limit, 1), math.MaxInt-1)
 	for i := range h.shards {
-		found = h.shards[i].appendBehind(found, after, match)
-		found = smallest(found, limit+1)
-	}
-	for _, ch := range found {
-		if info := ch.info(); info.Subscribers > 0 {
-			channels = append(channels, info)
+		for _, ch := range h.shards[i].appendBehind(nil, after, match) {
+			if info := ch.info(); info.Subscribers > 0 {
+				channels = append(channels, info)
+			}
 		}
+		channels = smallest(channels, limit+1)
 	}
-	if len(found) > limit {
-		channels = channels[:min(len(channels), limit)]
-		return channels, true
+	if len(channels) > limit {
+		return channels[:limit], true
 	}
 	return channels, false
 }
@@ -49,8 +47,8 @@ func (sh *shard) appendBehind(found []*channel, after string, match Pattern) []*
 }
 
 // smallest sorts channels by name and keeps the first n.
-func smallest(channels []*channel, n int) []*channel {
-	slices.SortFunc(channels, func(a, b *channel) int { return strings.Compare(a.name, b.name) })
+func smallest(channels []ChannelInfo, n int) []ChannelInfo {
+	slices.SortFunc(channels, func(a, b ChannelInfo) int { return strings.Compare(a.Name, b.Name) })
 	return channels[:min(n, len(channels))]
 }
 
@@ -88,18 +86,27 @@ type Stats struct {
 	Patterns      int   // with subscribers
 	TailBytes     int64 // in use of Config.TailBytes
 
+	Published uint64 // messages that were handed in on this node and taken
+
 	Gaps     uint64 // breaks of continuity that were seen
 	Repaired uint64 // of them, filled from history
 	Lost     uint64 // subscriptions that ended since history could not help
 	Reads    uint64 // of the broker's history, to recover or repair
-	Recalled uint64 // recoveries answered from the node's own tail
+	Recalled uint64 // questions answered from the node's own tail
+
+	// Recoveries of subscribers, and beginnings with the latest publications: with what
+	// the node's own tail had alone, with what the broker's history had, and those that
+	// could not be.
+	RecoveredTail, RecoveredBroker, NotRecovered uint64
 }
 
 // Stats returns the present counts. It visits every channel.
 func (h *Hub) Stats() Stats {
 	s := Stats{
 		Gaps: h.counts.gaps.Load(), Repaired: h.counts.repaired.Load(), Lost: h.counts.lost.Load(),
-		Reads: h.counts.reads.Load(), Recalled: h.counts.recalled.Load(),
+		Reads: h.counts.reads.Load(), Recalled: h.counts.recalled.Load(), Published: h.counts.published.Load(),
+		RecoveredTail: h.counts.recovered.tail.Load(), RecoveredBroker: h.counts.recovered.broker.Load(),
+		NotRecovered: h.counts.recovered.failed.Load(),
 	}
 	var channels []*channel
 	for i := range h.shards {

@@ -24,6 +24,8 @@ type request struct {
 	upTo   Position
 	limit  int
 
+	recalled bool // the tail has answered
+
 	done chan struct{} // closed when answered
 	ps   []*Publication
 	err  error
@@ -60,21 +62,22 @@ type reads struct {
 }
 
 // ask answers q from the tail or from history. It blocks while history is read.
-func (ch *channel) ask(ctx context.Context, historian Historian, q request) ([]*Publication, error) {
-	if ps, ok := ch.recall(&q); ok {
+func (ch *channel) ask(ctx context.Context, historian Historian, q *request) ([]*Publication, error) {
+	if ps, ok := ch.recall(q); ok {
 		ch.hub.counts.recalled.Add(1)
+		q.recalled = true
 		return ps, nil
 	}
 	q.done = make(chan struct{})
 	rs := ch.startReading()
-	if !rs.join(&q) {
+	if !rs.join(q) {
 		return nil, ErrTrimmed
 	}
-	defer rs.leave(&q)
+	defer rs.leave(q)
 	select {
 	case rs.turn <- struct{}{}:
 		defer rs.turn.unlock()
-		return ch.read(ctx, historian, rs, &q)
+		return ch.read(ctx, historian, rs, q)
 	case <-q.done:
 		return q.ps, q.err
 	case <-ctx.Done():
@@ -124,6 +127,7 @@ func (ch *channel) read(ctx context.Context, historian Historian, rs *reads, q *
 		// The turn before may have filled the tail.
 		if ps, ok := ch.recall(q); ok {
 			ch.hub.counts.recalled.Add(1)
+			q.recalled = true
 			return ps, nil
 		}
 		if err := rs.pace(ctx, first); err != nil {

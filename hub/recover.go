@@ -4,7 +4,22 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
+
+// recoveries counts how recoveries went.
+type recoveries struct{ tail, broker, failed atomic.Uint64 }
+
+func (r *recoveries) count(fromTail bool, err error) {
+	switch {
+	case err != nil:
+		r.failed.Add(1)
+	case fromTail:
+		r.tail.Add(1)
+	default:
+		r.broker.Add(1)
+	}
+}
 
 // Recover returns the publications of a channel behind from, in their order, up to
 // upTo, which is where the caller has joined. There are at most limit; when the
@@ -19,35 +34,38 @@ import (
 // The error is [ErrNoHistory], [ErrEpoch], [ErrTrimmed], the context's or the
 // broker's.
 func (h *Hub) Recover(ctx context.Context, channel string, from, upTo Position, limit int) ([]*Publication, error) {
-	ps, err := h.recover(ctx, channel, from, upTo, max(limit, 1))
+	if from == upTo {
+		return nil, nil
+	}
+	ps, fromTail, err := h.recover(ctx, channel, from, upTo, max(limit, 1))
+	h.counts.recovered.count(fromTail, err)
 	if err != nil {
 		return nil, fmt.Errorf("recover %q: %w", channel, err)
 	}
 	return ps, nil
 }
 
-func (h *Hub) recover(ctx context.Context, channel string, from, upTo Position, limit int) ([]*Publication, error) {
-	switch {
-	case from.Epoch != upTo.Epoch:
-		return nil, ErrEpoch
-	case from == upTo:
-		return nil, nil
+func (h *Hub) recover(ctx context.Context, channel string, from, upTo Position, limit int) (all []*Publication, fromTail bool, err error) {
+	if from.Epoch != upTo.Epoch {
+		return nil, false, ErrEpoch
 	}
 	historian, err := h.historian(channel)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	ch := h.hold(channel)
 	defer h.release(ch, 1)
-	var all []*Publication
+	fromTail = true
 	for {
-		ps, err := ch.ask(ctx, historian, request{from: from, upTo: upTo, limit: limit - len(all)})
+		q := &request{from: from, upTo: upTo, limit: limit - len(all)}
+		ps, err := ch.ask(ctx, historian, q)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		all = append(all, ps...)
+		fromTail = fromTail && q.recalled
 		if len(ps) == 0 || len(all) >= limit || all[len(all)-1].Offset >= upTo.Offset {
-			return all, nil
+			return all, fromTail, nil
 		}
 		from = all[len(all)-1].Position
 	}
@@ -64,7 +82,9 @@ func (h *Hub) Latest(ctx context.Context, channel string, n int, upTo Position) 
 	ch := h.hold(channel)
 	defer h.release(ch, 1)
 	n = min(max(n, 1), ch.options.History)
-	ps, err := ch.ask(ctx, historian, request{latest: true, upTo: upTo, limit: n})
+	q := &request{latest: true, upTo: upTo, limit: n}
+	ps, err := ch.ask(ctx, historian, q)
+	h.counts.recovered.count(q.recalled, err)
 	if err != nil {
 		return nil, fmt.Errorf("latest of %q: %w", channel, err)
 	}

@@ -158,7 +158,7 @@ func (ch *channel) fill(ctx context.Context, r *repair, p *Publication, historia
 		}
 		broken = true
 		missing := request{from: ch.last, upTo: ch.heldUpTo(r, p), limit: repairPage}
-		ps, err := ch.ask(ctx, historian, missing)
+		ps, err := ch.ask(ctx, historian, &missing)
 		if err != nil {
 			return err
 		}

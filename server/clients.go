@@ -12,7 +12,20 @@ import (
 )
 
 // clients are the sessions as back ends see them.
-type clients struct{ *session.Set }
+type clients struct {
+	*session.Set
+	lobby *session.Lobby // may be nil
+}
+
+func (c clients) Len() int { return c.Set.Len() + away(c.lobby) }
+
+// away returns how many clients are waited for.
+func away(l *session.Lobby) int {
+	if l == nil {
+		return 0
+	}
+	return l.Len()
+}
 
 func (c clients) Client(name string) api.Client {
 	if s := c.Set.Client(name); s != nil {
@@ -34,9 +47,11 @@ func (c clients) List(user, after string, limit int) ([]api.Client, bool) {
 type client struct{ *session.Session }
 
 func (c client) Describe() api.Description {
+	slow := c.Slowness()
 	return api.Description{
 		Name: c.Client(), User: c.User, Format: c.Codec.Format(), Since: c.Since(),
-		Subscriptions: c.Subscriptions(), Queued: c.Queued(), Info: c.Info,
+		Subscriptions: c.Subscriptions(), Info: c.Info,
+		Queued: slow.Queued, LeftOut: int(slow.LeftOut), Lagged: int(slow.Lagged),
 	}
 }
 

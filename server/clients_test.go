@@ -94,7 +94,7 @@ func TestStrangersAreNoClients(t *testing.T) {
 		t.Errorf("connections behind connect = %+v, want 1", got)
 	}
 	// One that has ended in the meantime does nothing.
-	c := clients{s.sessions}.Client(got.Connections[0].Client)
+	c := clients{s.sessions, nil}.Client(got.Connections[0].Client)
 	_ = p.Close(1000, "")
 	<-c.(client).Done()
 	if err := c.Subscribe(context.Background(), "news"); err != nil {

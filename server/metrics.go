@@ -33,7 +33,7 @@ func newMetrics() *metrics {
 			Name: "ropewalk_connections", Help: "Open WebSocket connections.",
 		}),
 		messages:   counters("ropewalk_messages_total", "WebSocket messages from (in) and to (out) clients.", "direction"),
-		bytes:      counters("ropewalk_bytes_total", "Payload bytes of these messages, uncompressed.", "direction"),
+		bytes:      counters("ropewalk_bytes_total", "Payload bytes of WebSocket messages, uncompressed.", "direction"),
 		handshakes: counters("ropewalk_handshakes_total", "Opening handshakes by status of the answer; 101 is a success.", "status"),
 		closes:     counters("ropewalk_closes_total", "Ended connections by close code.", "code"),
 	}

@@ -122,7 +122,8 @@ type route struct {
 func (s *Server) routes() ([]route, error) {
 	m := newMetrics()
 	m.gauge("ropewalk_sessions", "Sessions.", s.sessions.Len)
-	m.gauge("ropewalk_channels", "Channels with subscribers.", s.hub.Channels)
+	m.gauge("ropewalk_sessions_away", "Clients that have lost their connection and may come back.", func() int { return away(s.lobby) })
+	m.registry.MustRegister(&channelMetrics{s.hub, &s.stats})
 	m.insecure(s.config.insecure())
 	handler, err := native.New(native.Config{
 		Hub:              s.hub,
@@ -147,7 +148,7 @@ func (s *Server) routes() ([]route, error) {
 		{"GET /metrics", m.handler()},
 	}
 	calls := api.New(api.Config{
-		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions},
+		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions, s.lobby}, Slow: &s.stats,
 		Node: s.node, Version: s.config.Version, MaxData: s.config.MaxData,
 	})
 	for _, pattern := range api.Patterns() {

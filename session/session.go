@@ -82,11 +82,13 @@ type Session struct {
 	Config
 	since int64 // milliseconds since 1970
 
-	mu    sync.Mutex
-	queue queue
-	subs  subscriptions
-	tasks *tasks        // nil until there was one
-	cause error         // why the session ends; nil while it lives
+	mu              sync.Mutex
+	queue           queue
+	subs            subscriptions
+	tasks           *tasks // nil until there was one
+	cause           error  // why the session ends; nil while it lives
+	leftOut, lagged uint32 // for Slowness
+
 	going chan struct{} // closed when the subscriptions are given up; nil unless somebody waits
 
 	done chan struct{} // closed exactly once, by finish

@@ -17,6 +17,27 @@ type Stats struct {
 	Dropped, Conflated, Latest atomic.Int64
 }
 
+// Slowness is what became of one session because it is slow.
+type Slowness struct {
+	Queued  int    // bytes that wait to be sent, as Config.MaxQueue counts them
+	LeftOut uint32 // publications
+	Lagged  uint32 // times that a subscription was left to history because of its policy
+}
+
+// Slowness returns the session's present one.
+func (s *Session) Slowness() Slowness {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Slowness{s.queue.bytes, s.leftOut, s.lagged}
+}
+
+// leaveOut leaves a publication out that waits, and counts it. mu is held.
+func (s *Session) leaveOut(old *item, reason SkipReason, sum *atomic.Int64) {
+	s.queue.leaveOut(old, reason)
+	s.leftOut++
+	sum.Add(1)
+}
+
 // supersede leaves out what waits of the subscription and is worth nothing any more
 // when i comes. mu is held.
 func (s *Session) supersede(i *item) {
@@ -27,13 +48,11 @@ func (s *Session) supersede(i *item) {
 	switch i.sub.options.Slow {
 	case hub.Latest:
 		if old := b.oldestPacket(); old != nil {
-			s.queue.leaveOut(old, SkipLatest)
-			s.Stats.Latest.Add(1)
+			s.leaveOut(old, SkipLatest, &s.Stats.Latest)
 		}
 	case hub.Conflate:
 		if old := b.keys[i.key]; old != nil {
-			s.queue.leaveOut(old, SkipConflated)
-			s.Stats.Conflated.Add(1)
+			s.leaveOut(old, SkipConflated, &s.Stats.Conflated)
 		}
 	}
 }
@@ -71,12 +90,12 @@ func (s *Session) yield(sub *subscription, i *item) bool {
 			if old == nil {
 				break
 			}
-			s.queue.leaveOut(old, SkipDropped)
-			s.Stats.Dropped.Add(1)
+			s.leaveOut(old, SkipDropped, &s.Stats.Dropped)
 		}
 	case hub.CatchUp:
 		if sub.phase == live {
 			s.Stats.Lagged.Add(1)
+			s.lagged++
 			s.queue.removeAll(sub)
 			s.lag(sub)
 		}

@@ -1500,7 +1500,11 @@ type Connection struct {
 	// It lost its connection and may come back.
 	Away bool `protobuf:"varint,7,opt,name=away,proto3" json:"away,omitempty"`
 	// JSON text.
-	Info          []byte `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	Info []byte `protobuf:"bytes,8,opt,name=info,proto3" json:"info,omitempty"`
+	// Publications that were left out because it is slow, and how often a subscription
+	// was left to history.
+	LeftOut       uint64 `protobuf:"varint,9,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	Lagged        uint64 `protobuf:"varint,10,opt,name=lagged,proto3" json:"lagged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1589,6 +1593,20 @@ func (x *Connection) GetInfo() []byte {
 		return x.Info
 	}
 	return nil
+}
+
+func (x *Connection) GetLeftOut() uint64 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+func (x *Connection) GetLagged() uint64 {
+	if x != nil {
+		return x.Lagged
+	}
+	return 0
 }
 
 type SubscribeRequest struct {
@@ -2085,6 +2103,7 @@ type InfoResponse struct {
 	Subscriptions uint64    `protobuf:"varint,7,opt,name=subscriptions,proto3" json:"subscriptions,omitempty"`
 	Patterns      uint64    `protobuf:"varint,8,opt,name=patterns,proto3" json:"patterns,omitempty"`
 	Recovery      *Recovery `protobuf:"bytes,9,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	Slow          *Slow     `protobuf:"bytes,10,opt,name=slow,proto3" json:"slow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2182,6 +2201,13 @@ func (x *InfoResponse) GetRecovery() *Recovery {
 	return nil
 }
 
+func (x *InfoResponse) GetSlow() *Slow {
+	if x != nil {
+		return x.Slow
+	}
+	return nil
+}
+
 type Broker struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2250,6 +2276,86 @@ func (x *Broker) GetPatterns() bool {
 	return false
 }
 
+// What became of slow clients since the start, by the policies of channels.
+type Slow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clients that were disconnected.
+	Disconnected uint64 `protobuf:"varint,1,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
+	// Times that a subscription was left to history.
+	Lagged uint64 `protobuf:"varint,2,opt,name=lagged,proto3" json:"lagged,omitempty"`
+	// Publications that were left out.
+	Dropped       uint64 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Conflated     uint64 `protobuf:"varint,4,opt,name=conflated,proto3" json:"conflated,omitempty"`
+	Latest        uint64 `protobuf:"varint,5,opt,name=latest,proto3" json:"latest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Slow) Reset() {
+	*x = Slow{}
+	mi := &file_api_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Slow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Slow) ProtoMessage() {}
+
+func (x *Slow) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Slow.ProtoReflect.Descriptor instead.
+func (*Slow) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Slow) GetDisconnected() uint64 {
+	if x != nil {
+		return x.Disconnected
+	}
+	return 0
+}
+
+func (x *Slow) GetLagged() uint64 {
+	if x != nil {
+		return x.Lagged
+	}
+	return 0
+}
+
+func (x *Slow) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *Slow) GetConflated() uint64 {
+	if x != nil {
+		return x.Conflated
+	}
+	return 0
+}
+
+func (x *Slow) GetLatest() uint64 {
+	if x != nil {
+		return x.Latest
+	}
+	return 0
+}
+
 // How continuity was kept since the start.
 type Recovery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2271,7 +2377,7 @@ type Recovery struct {
 
 func (x *Recovery) Reset() {
 	*x = Recovery{}
-	mi := &file_api_proto_msgTypes[35]
+	mi := &file_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2283,7 +2389,7 @@ func (x *Recovery) String() string {
 func (*Recovery) ProtoMessage() {}
 
 func (x *Recovery) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[35]
+	mi := &file_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +2402,7 @@ func (x *Recovery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
 func (*Recovery) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{35}
+	return file_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Recovery) GetGaps() uint64 {
@@ -2450,7 +2556,7 @@ const file_api_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\"h\n" +
 	"\x13ConnectionsResponse\x12=\n" +
 	"\vconnections\x18\x01 \x03(\v2\x1b.ropewalk.api.v1.ConnectionR\vconnections\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"\xcc\x01\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xff\x01\n" +
 	"\n" +
 	"Connection\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
@@ -2460,7 +2566,10 @@ const file_api_proto_rawDesc = "" +
 	"\rsubscriptions\x18\x05 \x01(\x04R\rsubscriptions\x12\x16\n" +
 	"\x06queued\x18\x06 \x01(\x04R\x06queued\x12\x12\n" +
 	"\x04away\x18\a \x01(\bR\x04away\x12\x12\n" +
-	"\x04info\x18\b \x01(\fR\x04info\"X\n" +
+	"\x04info\x18\b \x01(\fR\x04info\x12\x19\n" +
+	"\bleft_out\x18\t \x01(\x04R\aleftOut\x12\x16\n" +
+	"\x06lagged\x18\n" +
+	" \x01(\x04R\x06lagged\"X\n" +
 	"\x10SubscribeRequest\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x18\n" +
@@ -2487,7 +2596,7 @@ const file_api_proto_rawDesc = "" +
 	"\fcontent_type\x18\x04 \x01(\tR\vcontentType\"(\n" +
 	"\fSendResponse\x12\x18\n" +
 	"\aclients\x18\x01 \x01(\x04R\aclients\"\r\n" +
-	"\vInfoRequest\"\xb4\x02\n" +
+	"\vInfoRequest\"\xdf\x02\n" +
 	"\fInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -2497,12 +2606,20 @@ const file_api_proto_rawDesc = "" +
 	"\bchannels\x18\x06 \x01(\x04R\bchannels\x12$\n" +
 	"\rsubscriptions\x18\a \x01(\x04R\rsubscriptions\x12\x1a\n" +
 	"\bpatterns\x18\b \x01(\x04R\bpatterns\x125\n" +
-	"\brecovery\x18\t \x01(\v2\x19.ropewalk.api.v1.RecoveryR\brecovery\"n\n" +
+	"\brecovery\x18\t \x01(\v2\x19.ropewalk.api.v1.RecoveryR\brecovery\x12)\n" +
+	"\x04slow\x18\n" +
+	" \x01(\v2\x15.ropewalk.api.v1.SlowR\x04slow\"n\n" +
 	"\x06Broker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\ahistory\x18\x02 \x01(\bR\ahistory\x12\x1a\n" +
 	"\bpresence\x18\x03 \x01(\bR\bpresence\x12\x1a\n" +
-	"\bpatterns\x18\x04 \x01(\bR\bpatterns\"\x9f\x01\n" +
+	"\bpatterns\x18\x04 \x01(\bR\bpatterns\"\x92\x01\n" +
+	"\x04Slow\x12\"\n" +
+	"\fdisconnected\x18\x01 \x01(\x04R\fdisconnected\x12\x16\n" +
+	"\x06lagged\x18\x02 \x01(\x04R\x06lagged\x12\x18\n" +
+	"\adropped\x18\x03 \x01(\x04R\adropped\x12\x1c\n" +
+	"\tconflated\x18\x04 \x01(\x04R\tconflated\x12\x16\n" +
+	"\x06latest\x18\x05 \x01(\x04R\x06latest\"\x9f\x01\n" +
 	"\bRecovery\x12\x12\n" +
 	"\x04gaps\x18\x01 \x01(\x04R\x04gaps\x12\x1a\n" +
 	"\brepaired\x18\x02 \x01(\x04R\brepaired\x12\x12\n" +
@@ -2539,7 +2656,7 @@ func file_api_proto_rawDescGZIP() []byte {
 	return file_api_proto_rawDescData
 }
 
-var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_api_proto_goTypes = []any{
 	(*Position)(nil),              // 0: ropewalk.api.v1.Position
 	(*ErrorDetail)(nil),           // 1: ropewalk.api.v1.ErrorDetail
@@ -2576,18 +2693,19 @@ var file_api_proto_goTypes = []any{
 	(*InfoRequest)(nil),           // 32: ropewalk.api.v1.InfoRequest
 	(*InfoResponse)(nil),          // 33: ropewalk.api.v1.InfoResponse
 	(*Broker)(nil),                // 34: ropewalk.api.v1.Broker
-	(*Recovery)(nil),              // 35: ropewalk.api.v1.Recovery
-	nil,                           // 36: ropewalk.api.v1.PublishRequest.TagsEntry
-	nil,                           // 37: ropewalk.api.v1.BroadcastRequest.TagsEntry
-	nil,                           // 38: ropewalk.api.v1.Publication.TagsEntry
+	(*Slow)(nil),                  // 35: ropewalk.api.v1.Slow
+	(*Recovery)(nil),              // 36: ropewalk.api.v1.Recovery
+	nil,                           // 37: ropewalk.api.v1.PublishRequest.TagsEntry
+	nil,                           // 38: ropewalk.api.v1.BroadcastRequest.TagsEntry
+	nil,                           // 39: ropewalk.api.v1.Publication.TagsEntry
 }
 var file_api_proto_depIdxs = []int32{
 	0,  // 0: ropewalk.api.v1.ErrorDetail.position:type_name -> ropewalk.api.v1.Position
-	36, // 1: ropewalk.api.v1.PublishRequest.tags:type_name -> ropewalk.api.v1.PublishRequest.TagsEntry
+	37, // 1: ropewalk.api.v1.PublishRequest.tags:type_name -> ropewalk.api.v1.PublishRequest.TagsEntry
 	0,  // 2: ropewalk.api.v1.PublishRequest.expect:type_name -> ropewalk.api.v1.Position
 	2,  // 3: ropewalk.api.v1.PublishBatchRequest.messages:type_name -> ropewalk.api.v1.PublishRequest
 	8,  // 4: ropewalk.api.v1.PublishBatchResponse.results:type_name -> ropewalk.api.v1.PublishResult
-	37, // 5: ropewalk.api.v1.BroadcastRequest.tags:type_name -> ropewalk.api.v1.BroadcastRequest.TagsEntry
+	38, // 5: ropewalk.api.v1.BroadcastRequest.tags:type_name -> ropewalk.api.v1.BroadcastRequest.TagsEntry
 	8,  // 6: ropewalk.api.v1.BroadcastResponse.results:type_name -> ropewalk.api.v1.PublishResult
 	3,  // 7: ropewalk.api.v1.PublishResult.published:type_name -> ropewalk.api.v1.PublishResponse
 	9,  // 8: ropewalk.api.v1.PublishResult.error:type_name -> ropewalk.api.v1.Error
@@ -2595,44 +2713,45 @@ var file_api_proto_depIdxs = []int32{
 	0,  // 10: ropewalk.api.v1.HistoryRequest.from:type_name -> ropewalk.api.v1.Position
 	0,  // 11: ropewalk.api.v1.HistoryResponse.top:type_name -> ropewalk.api.v1.Position
 	12, // 12: ropewalk.api.v1.HistoryResponse.publications:type_name -> ropewalk.api.v1.Publication
-	38, // 13: ropewalk.api.v1.Publication.tags:type_name -> ropewalk.api.v1.Publication.TagsEntry
+	39, // 13: ropewalk.api.v1.Publication.tags:type_name -> ropewalk.api.v1.Publication.TagsEntry
 	15, // 14: ropewalk.api.v1.PresenceResponse.members:type_name -> ropewalk.api.v1.Member
 	20, // 15: ropewalk.api.v1.ChannelsResponse.channels:type_name -> ropewalk.api.v1.Channel
 	0,  // 16: ropewalk.api.v1.Channel.top:type_name -> ropewalk.api.v1.Position
 	23, // 17: ropewalk.api.v1.ConnectionsResponse.connections:type_name -> ropewalk.api.v1.Connection
 	34, // 18: ropewalk.api.v1.InfoResponse.broker:type_name -> ropewalk.api.v1.Broker
-	35, // 19: ropewalk.api.v1.InfoResponse.recovery:type_name -> ropewalk.api.v1.Recovery
-	2,  // 20: ropewalk.api.v1.Api.Publish:input_type -> ropewalk.api.v1.PublishRequest
-	4,  // 21: ropewalk.api.v1.Api.PublishBatch:input_type -> ropewalk.api.v1.PublishBatchRequest
-	6,  // 22: ropewalk.api.v1.Api.Broadcast:input_type -> ropewalk.api.v1.BroadcastRequest
-	10, // 23: ropewalk.api.v1.Api.History:input_type -> ropewalk.api.v1.HistoryRequest
-	13, // 24: ropewalk.api.v1.Api.Presence:input_type -> ropewalk.api.v1.PresenceRequest
-	16, // 25: ropewalk.api.v1.Api.PresenceCount:input_type -> ropewalk.api.v1.PresenceCountRequest
-	18, // 26: ropewalk.api.v1.Api.Channels:input_type -> ropewalk.api.v1.ChannelsRequest
-	21, // 27: ropewalk.api.v1.Api.Connections:input_type -> ropewalk.api.v1.ConnectionsRequest
-	24, // 28: ropewalk.api.v1.Api.Subscribe:input_type -> ropewalk.api.v1.SubscribeRequest
-	26, // 29: ropewalk.api.v1.Api.Unsubscribe:input_type -> ropewalk.api.v1.UnsubscribeRequest
-	28, // 30: ropewalk.api.v1.Api.Disconnect:input_type -> ropewalk.api.v1.DisconnectRequest
-	30, // 31: ropewalk.api.v1.Api.Send:input_type -> ropewalk.api.v1.SendRequest
-	32, // 32: ropewalk.api.v1.Api.Info:input_type -> ropewalk.api.v1.InfoRequest
-	3,  // 33: ropewalk.api.v1.Api.Publish:output_type -> ropewalk.api.v1.PublishResponse
-	5,  // 34: ropewalk.api.v1.Api.PublishBatch:output_type -> ropewalk.api.v1.PublishBatchResponse
-	7,  // 35: ropewalk.api.v1.Api.Broadcast:output_type -> ropewalk.api.v1.BroadcastResponse
-	11, // 36: ropewalk.api.v1.Api.History:output_type -> ropewalk.api.v1.HistoryResponse
-	14, // 37: ropewalk.api.v1.Api.Presence:output_type -> ropewalk.api.v1.PresenceResponse
-	17, // 38: ropewalk.api.v1.Api.PresenceCount:output_type -> ropewalk.api.v1.PresenceCountResponse
-	19, // 39: ropewalk.api.v1.Api.Channels:output_type -> ropewalk.api.v1.ChannelsResponse
-	22, // 40: ropewalk.api.v1.Api.Connections:output_type -> ropewalk.api.v1.ConnectionsResponse
-	25, // 41: ropewalk.api.v1.Api.Subscribe:output_type -> ropewalk.api.v1.SubscribeResponse
-	27, // 42: ropewalk.api.v1.Api.Unsubscribe:output_type -> ropewalk.api.v1.UnsubscribeResponse
-	29, // 43: ropewalk.api.v1.Api.Disconnect:output_type -> ropewalk.api.v1.DisconnectResponse
-	31, // 44: ropewalk.api.v1.Api.Send:output_type -> ropewalk.api.v1.SendResponse
-	33, // 45: ropewalk.api.v1.Api.Info:output_type -> ropewalk.api.v1.InfoResponse
-	33, // [33:46] is the sub-list for method output_type
-	20, // [20:33] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	36, // 19: ropewalk.api.v1.InfoResponse.recovery:type_name -> ropewalk.api.v1.Recovery
+	35, // 20: ropewalk.api.v1.InfoResponse.slow:type_name -> ropewalk.api.v1.Slow
+	2,  // 21: ropewalk.api.v1.Api.Publish:input_type -> ropewalk.api.v1.PublishRequest
+	4,  // 22: ropewalk.api.v1.Api.PublishBatch:input_type -> ropewalk.api.v1.PublishBatchRequest
+	6,  // 23: ropewalk.api.v1.Api.Broadcast:input_type -> ropewalk.api.v1.BroadcastRequest
+	10, // 24: ropewalk.api.v1.Api.History:input_type -> ropewalk.api.v1.HistoryRequest
+	13, // 25: ropewalk.api.v1.Api.Presence:input_type -> ropewalk.api.v1.PresenceRequest
+	16, // 26: ropewalk.api.v1.Api.PresenceCount:input_type -> ropewalk.api.v1.PresenceCountRequest
+	18, // 27: ropewalk.api.v1.Api.Channels:input_type -> ropewalk.api.v1.ChannelsRequest
+	21, // 28: ropewalk.api.v1.Api.Connections:input_type -> ropewalk.api.v1.ConnectionsRequest
+	24, // 29: ropewalk.api.v1.Api.Subscribe:input_type -> ropewalk.api.v1.SubscribeRequest
+	26, // 30: ropewalk.api.v1.Api.Unsubscribe:input_type -> ropewalk.api.v1.UnsubscribeRequest
+	28, // 31: ropewalk.api.v1.Api.Disconnect:input_type -> ropewalk.api.v1.DisconnectRequest
+	30, // 32: ropewalk.api.v1.Api.Send:input_type -> ropewalk.api.v1.SendRequest
+	32, // 33: ropewalk.api.v1.Api.Info:input_type -> ropewalk.api.v1.InfoRequest
+	3,  // 34: ropewalk.api.v1.Api.Publish:output_type -> ropewalk.api.v1.PublishResponse
+	5,  // 35: ropewalk.api.v1.Api.PublishBatch:output_type -> ropewalk.api.v1.PublishBatchResponse
+	7,  // 36: ropewalk.api.v1.Api.Broadcast:output_type -> ropewalk.api.v1.BroadcastResponse
+	11, // 37: ropewalk.api.v1.Api.History:output_type -> ropewalk.api.v1.HistoryResponse
+	14, // 38: ropewalk.api.v1.Api.Presence:output_type -> ropewalk.api.v1.PresenceResponse
+	17, // 39: ropewalk.api.v1.Api.PresenceCount:output_type -> ropewalk.api.v1.PresenceCountResponse
+	19, // 40: ropewalk.api.v1.Api.Channels:output_type -> ropewalk.api.v1.ChannelsResponse
+	22, // 41: ropewalk.api.v1.Api.Connections:output_type -> ropewalk.api.v1.ConnectionsResponse
+	25, // 42: ropewalk.api.v1.Api.Subscribe:output_type -> ropewalk.api.v1.SubscribeResponse
+	27, // 43: ropewalk.api.v1.Api.Unsubscribe:output_type -> ropewalk.api.v1.UnsubscribeResponse
+	29, // 44: ropewalk.api.v1.Api.Disconnect:output_type -> ropewalk.api.v1.DisconnectResponse
+	31, // 45: ropewalk.api.v1.Api.Send:output_type -> ropewalk.api.v1.SendResponse
+	33, // 46: ropewalk.api.v1.Api.Info:output_type -> ropewalk.api.v1.InfoResponse
+	34, // [34:47] is the sub-list for method output_type
+	21, // [21:34] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_api_proto_init() }
@@ -2646,7 +2765,7 @@ func file_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_proto_rawDesc), len(file_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
