@@ -10,7 +10,7 @@ import (
 // any time.
 type Stats struct {
 	// Disconnected counts the sessions that ended with ErrSlowConsumer, Lagged the
-	// times that a subscription was left to history because of its policy.
+	// times that a subscription was left to history since its queue was full.
 	Disconnected, Lagged atomic.Int64
 
 	// Dropped, Conflated and Latest count publications that were left out, by policy.
@@ -21,7 +21,7 @@ type Stats struct {
 type Slowness struct {
 	Queued  int    // bytes that wait to be sent, as Config.MaxQueue counts them
 	LeftOut uint32 // publications
-	Lagged  uint32 // times that a subscription was left to history because of its policy
+	Lagged  uint32 // times that a subscription was left to history since its queue was full
 }
 
 // Slowness returns the session's present one.
@@ -81,7 +81,9 @@ func (s *Session) makeRoom(i *item) bool {
 	return false
 }
 
-// yield has a subscription make room for i, and reports what makeRoom does.
+// yield has a subscription make room for i, and reports what makeRoom does. What
+// conflate and latest leave waiting is bounded where keys and channels are; beyond that
+// they are catch_up.
 func (s *Session) yield(sub *subscription, i *item) bool {
 	switch sub.options.Slow {
 	case hub.DropOldest:
@@ -92,7 +94,7 @@ func (s *Session) yield(sub *subscription, i *item) bool {
 			}
 			s.leaveOut(old, SkipDropped, &s.Stats.Dropped)
 		}
-	case hub.CatchUp:
+	case hub.CatchUp, hub.Conflate, hub.Latest:
 		if sub.phase == live {
 			s.Stats.Lagged.Add(1)
 			s.lagged++

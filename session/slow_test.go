@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
@@ -160,6 +161,78 @@ func TestOwnAndDropped(t *testing.T) {
 		w.open(unlimited)
 		b.expect(w, "skip(0-4 latest) b skip(5-6 own)")
 		b.end(s)
+	})
+}
+
+// More keys or channels than the queue has room for do not end a session under conflate and
+// latest: their subscriptions are left to history, and where there is none the client is told.
+func TestConflateAndLatestDoNotDisconnect(t *testing.T) {
+	for _, policy := range []hub.Policy{hub.Conflate, hub.Latest} {
+		for _, history := range []bool{true, false} {
+			t.Run(fmt.Sprint(policy, history), func(t *testing.T) {
+				o := hub.Options{Slow: policy}
+				if history {
+					o = withHistory(policy)
+				}
+				bubble(t, o, func(b *bench) { overfill(b, history) })
+			})
+		}
+	}
+}
+
+func overfill(b *bench, history bool) {
+	const limit = 1500
+	s, w := b.open(Config{MaxQueue: limit})
+	names := []string{"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11"}
+	for _, name := range names {
+		b.subscribe(s, channel(name))
+	}
+	synctest.Wait()
+	w.text()
+	w.stall()
+	for i := range 5 {
+		for _, name := range names {
+			m := hub.Message{Channel: name, Data: fmt.Append(nil, name, ".", i), Key: fmt.Sprint(i)}
+			if _, err := b.hub.Publish(b.Context(), m, nil); err != nil {
+				b.Fatal(err)
+			}
+			if q := s.Queued(); q > limit {
+				b.Fatalf("%d bytes are queued, the limit is %d", q, limit)
+			}
+		}
+	}
+	w.open(unlimited)
+	b.quiet()
+	got := w.text()
+	for _, name := range names {
+		if !strings.Contains(got, name+".4") && (history || !strings.Contains(got, "unsubscribed:"+name)) {
+			b.Errorf("sent %q, want the last of %s, or its end where there is no history", got, name)
+		}
+	}
+	if s.Cause() != nil || s.Stats.Lagged.Load() == 0 || s.Slowness().Lagged == 0 {
+		b.Errorf("ended because of %v, lagged %d times, want a session that lives and has lagged", s.Cause(), s.Stats.Lagged.Load())
+	}
+	b.end(s)
+}
+
+// What is published to a pattern has no chain in which something could be left out, whatever
+// the policy of its channel is.
+func TestPatternsDisconnect(t *testing.T) {
+	bubble(t, withHistory(hub.CatchUp), func(b *bench) {
+		s, w := b.open(Config{MaxQueue: 1000})
+		p, err := hub.ParsePattern("ne*")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.subscribe(s, Request{Target: Target{Pattern: p}})
+		w.stall()
+		for i := range 20 {
+			b.publish("news", fmt.Sprint(i))
+		}
+		<-s.Done()
+		if !errors.Is(w.cause, ErrSlowConsumer) {
+			b.Errorf("ended because of %v, want %v", w.cause, ErrSlowConsumer)
+		}
 	})
 }
 

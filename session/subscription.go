@@ -197,7 +197,8 @@ func (s *Session) giveUp(sub *subscription, cause error) bool {
 }
 
 func (s *Session) giveUpLocked(sub *subscription, cause error) (bool, error) {
-	if sub.phase == gone || s.cause != nil {
+	ended := s.cause != nil
+	if ended || sub.phase == gone {
 		return false, nil
 	}
 	s.subs.remove(sub)
