@@ -80,12 +80,11 @@ type Member struct {
 	Info   json.RawMessage `json:"info,omitempty"`
 }
 
-// Joined and Left say who came to the channel or went, where
-// SubscribeOptions.Joins asks for it.
-type (
-	Joined struct{ Member Member }
-	Left   struct{ Member Member }
-)
+// Joined says who came to the channel, where SubscribeOptions.Joins asks for it.
+type Joined struct{ Member Member }
+
+// Left says who went.
+type Left struct{ Member Member }
 
 func (*Subscribed) event()  {}
 func (*Publication) event() {}

@@ -149,7 +149,7 @@ func (s *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
 			e, err := s.Next(ctx)
-			if err == ErrClosed || !yield(e, err) || err != nil { //nolint:errorlint // it is never wrapped
+			if err == ErrClosed || !yield(e, err) || err != nil {
 				return
 			}
 		}
@@ -232,7 +232,8 @@ func (c *Client) resubscribe(l *link, s *Subscription) {
 
 func (c *Client) ask(ctx context.Context, l *link, s *Subscription) error {
 	c.mu.Lock()
-	if s.state != idle || s.err != nil || c.link != l {
+	ended := s.err != nil
+	if ended || s.state != idle || c.link != l {
 		c.mu.Unlock()
 		return nil
 	}

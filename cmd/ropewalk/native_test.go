@@ -136,7 +136,7 @@ func TestSubWaitsForServer(t *testing.T) {
 	if got := line(t, s.notes); !strings.Contains(got, "1001") || !strings.HasPrefix(got, "connection lost, back in ") {
 		t.Errorf("sub says %q, want the code 1001", got)
 	}
-	go io.Copy(io.Discard, s.notes) //nolint:errcheck // it ends with the command
+	go io.Copy(io.Discard, s.notes) // it ends with the command
 	s.stop()
 	if got := <-s.code; got != exitOK {
 		t.Errorf("exit %d, want %d", got, exitOK)
