@@ -197,9 +197,8 @@ func (s *Session) giveUp(sub *subscription, cause error) bool {
 }
 
 func (s *Session) giveUpLocked(sub *subscription, cause error) (bool, error) {
-	ended := s.cause != nil
-	if ended || sub.phase == gone {
-		return false, nil
+	if sub.phase == gone || s.cause != nil {
+		return false, nil //nolint:nilerr // the session's end is told by others
 	}
 	s.subs.remove(sub)
 	return true, s.enqueue(item{packet: s.Codec.Unsubscribed(sub.target, cause)})
