@@ -10,31 +10,35 @@ import (
 
 // members are the clients of a channel.
 type members struct {
-	clients map[string]hub.Member
-	users   map[string]int // clients of each user that has a name
-	named   int            // clients that have a user
+	clients map[string]*hub.Member // pointers, for a map has room for eight at least
+	users   map[string]int         // clients of each user that has a name
+	named   int                    // clients that have a user
 }
 
 func (m *members) count() int { return len(m.clients) }
 
 // add reports whether the client is new.
 func (m *members) add(member hub.Member) bool {
+	known := m.remove(member.Client) != nil
 	if m.clients == nil {
-		m.clients, m.users = make(map[string]hub.Member), make(map[string]int)
+		m.clients = make(map[string]*hub.Member)
 	}
-	_, known := m.remove(member.Client)
-	m.clients[member.Client] = member
+	m.clients[member.Client] = &member
 	if member.User != "" {
+		if m.users == nil {
+			m.users = make(map[string]int)
+		}
 		m.users[member.User]++
 		m.named++
 	}
 	return !known
 }
 
-func (m *members) remove(client string) (hub.Member, bool) {
-	member, ok := m.clients[client]
-	if !ok {
-		return member, false
+// remove returns nil if the client is not there.
+func (m *members) remove(client string) *hub.Member {
+	member := m.clients[client]
+	if member == nil {
+		return nil
 	}
 	delete(m.clients, client)
 	if member.User != "" {
@@ -43,7 +47,7 @@ func (m *members) remove(client string) (hub.Member, bool) {
 			delete(m.users, member.User)
 		}
 	}
-	return member, true
+	return member
 }
 
 // Enter adds m to a channel. The error is always nil.
@@ -64,9 +68,9 @@ func (b *Broker) Leave(_ context.Context, channel, client string, joins bool) er
 		return nil
 	}
 	defer l.mu.Unlock()
-	m, ok := l.members.remove(client)
-	if ok && joins && l.sink != nil {
-		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: m, Left: true})
+	m := l.members.remove(client)
+	if m != nil && joins && l.sink != nil {
+		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: *m, Left: true})
 	}
 	sh.letGo(l)
 	return nil
@@ -86,7 +90,7 @@ func (b *Broker) Members(_ context.Context, channel, after string, limit int) (f
 		if len(found) >= max(limit, 1) {
 			return found, true, nil
 		}
-		found = append(found, l.members.clients[client])
+		found = append(found, *l.members.clients[client])
 	}
 	return found, false, nil
 }

@@ -26,9 +26,8 @@ func (c *conversation) one(cmd *command) error {
 		return IDNotRising
 	}
 	c.lastID = cmd.id
-	// The broker is not waited for when the client has gone.
-	ctx, cancel := context.WithTimeout(c.ctx, brokerTime)
-	defer cancel()
+	ctx, done := c.commandContext()
+	defer done()
 	if !c.isConnected() {
 		return c.connect(ctx, cmd)
 	}

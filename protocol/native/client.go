@@ -15,25 +15,25 @@ type client struct {
 	conversation
 	socket transport
 
-	// ended is closed when the connection and its session have ended.
+	// ended is closed when the connection and its session have ended. It is nil
+	// where nobody waits for that.
 	ended chan struct{}
 }
 
-// serve reads the first message, and has the others handled as they come. The
-// returned channel is closed when the connection and its session have ended. The
+// serve reads the first message, and has the others handled as they come. If ended is
+// not nil, it is closed when the connection and its session have ended. The
 // caller has counted conn among the handler's connections.
-func (h *Handler) serve(conn *websocket.Conn) <-chan struct{} {
+func (h *Handler) serve(conn *websocket.Conn, ended chan struct{}) {
 	h.Observer.Opened()
 	codec := codecFor(conn.Subprotocol())
-	c := &client{ended: make(chan struct{})}
+	c := &client{ended: ended}
 	c.socket = transport{conn: conn, codec: codec, observer: h.Observer, blocked: &h.blocked, talk: &c.conversation}
-	c.start(conn.Context(), h, codec, &c.socket)
+	c.start(context.Background(), h, codec, &c.socket)
 	if err := c.greet(conn); err != nil {
 		c.finish(left(err))
-		return c.ended
+		return
 	}
 	conn.Handle(c)
-	return c.ended
 }
 
 // greet reads the first message, which has less room and less time than later ones,
@@ -92,6 +92,8 @@ func (c *client) finish(err error) {
 	c.handler.blocked.Delete(conn)
 	c.handler.Log.Debug("connection ended", "remote", conn.RemoteAddr(), "cause", cause)
 	c.handler.Observer.Closed(uint16(closeCode(context.Cause(conn.Context()))))
-	close(c.ended)
+	if c.ended != nil {
+		close(c.ended)
+	}
 	c.handler.connections.Done()
 }

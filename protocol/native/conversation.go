@@ -27,7 +27,7 @@ type conversation struct {
 	handler   *Handler
 	codec     codec
 	transport session.Transport
-	ctx       context.Context // ends with the connection
+	ctx       context.Context // commands see its values; it may end with the connection
 	gate      gate            // what the session sends through
 
 	worker sync.WaitGroup // the goroutine that carries out commands, if there is one
@@ -42,10 +42,12 @@ type conversation struct {
 	bytes     int           // of the messages that brought them
 	working   bool          // somebody carries out commands
 	room      chan struct{} // closed when fewer wait; nil unless somebody waits for that
+	cancel    func()        // of the context of the command under way, if there is one
 	over      bool          // nothing is carried out any more
 }
 
-// start begins the conversation over a transport, whose end ends ctx. From here on
+// start begins the conversation over a transport. ctx may end with the connection; lost
+// ends what is under way in any case. From here on
 // the handler's Sessions know of it: the first thing that Send or Close of the
 // transport are called with may come before start returns.
 func (c *conversation) start(ctx context.Context, h *Handler, codec codec, t session.Transport) {
@@ -151,11 +153,35 @@ func (c *conversation) next() []command {
 		commands = nil
 	}
 	c.working = len(commands) > 0
+	c.makeRoom()
+	return commands
+}
+
+// makeRoom wakes who waits for room. mu is held.
+func (c *conversation) makeRoom() {
 	if c.room != nil {
 		close(c.room)
 		c.room = nil
 	}
-	return commands
+}
+
+// commandContext returns a context for one command, and what its end has to call. The
+// broker is not waited for when the client has gone. (A child of a context that lives as
+// long as the connection would cost each connection some 400 bytes.)
+func (c *conversation) commandContext() (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(c.ctx, brokerTime)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = cancel
+	if c.over {
+		cancel()
+	}
+	return ctx, func() {
+		cancel()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cancel = nil
+	}
 }
 
 // end ends the session, whose transport tells the client why. It does not block.
@@ -177,6 +203,10 @@ func (c *conversation) lost(err error) error {
 	c.mu.Lock()
 	first := c.session
 	c.over = true
+	c.makeRoom()
+	if c.cancel != nil {
+		c.cancel()
+	}
 	c.mu.Unlock()
 	first.Lost(err)
 	c.worker.Wait()

@@ -163,10 +163,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refused(r, err)
 		return
 	}
-	ended := h.serve(conn)
-	if r.ProtoMajor > 1 {
-		<-ended // the connection is a stream, which ends with the handler
+	if r.ProtoMajor == 1 {
+		h.serve(conn, nil)
+		return
 	}
+	ended := make(chan struct{})
+	h.serve(conn, ended)
+	<-ended // the connection is a stream, which ends with the handler
 }
 
 func (h *Handler) refused(r *http.Request, err error) {

@@ -93,7 +93,9 @@ func (b *backEnd) pipe() (*websocket.Conn, <-chan struct{}) {
 	go func() {
 		defer close(done)
 		b.connections.Add(1)
-		<-b.serve(conn)
+		ended := make(chan struct{})
+		b.serve(conn, ended)
+		<-ended
 		conn.CloseNow()
 	}()
 	return client, done
