@@ -10,13 +10,12 @@ import (
 // The calls of a non-blocking socket return at once, so the scheduler need not
 // know of them.
 
-func read(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	return int(n), errno
-}
+func read(fd int, p []byte) (int, syscall.Errno) { return call(sysReceive, fd, p, 0) }
 
-func write(fd int, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+func write(fd int, p []byte) (int, syscall.Errno) { return call(sysSend, fd, p, syscall.MSG_NOSIGNAL) }
+
+func call(trap uintptr, fd int, p []byte, flags uintptr) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 	return int(n), errno
 }
 
