@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"slices"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
@@ -14,7 +13,9 @@ type stay struct {
 	entered chan struct{} // closed when the call that enters has returned
 	left    chan struct{} // closed when the client has left
 
-	taken bool // somebody has the client leave; guarded by Session.mu
+	// Guarded by Session.mu.
+	taken   bool  // somebody has the client leave
+	earlier *stay // the next of subscriptions.leaving
 }
 
 // enter adds the client to the channel's presence, where that is kept.
@@ -53,7 +54,7 @@ func (s *Session) forget(st *stay) {
 	close(st.left)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs.leaving = slices.DeleteFunc(s.subs.leaving, func(other *stay) bool { return other == st })
+	s.subs.left(st)
 }
 
 // handOver makes the caller the one who has the client leave, if it has entered, be it

@@ -16,8 +16,8 @@ type subscriptions struct {
 	index   map[Target]*subscription // nil while there are few
 	held    int                      // bytes that those which are joining hold
 	lagging int32
-	leaving []*stay // of those that were removed, until they have left presence
-	gone    bool    // they were ended, and given up in the hub
+	leaving *stay // the latest of those that were removed and have not left presence yet
+	gone    bool  // they were ended, and given up in the hub
 }
 
 func (l *subscriptions) find(t Target) *subscription {
@@ -56,7 +56,8 @@ func (l *subscriptions) remove(sub *subscription) {
 	l.unhold(sub)
 	sub.phase = gone
 	if sub.stay != nil {
-		l.leaving = append(l.leaving, sub.stay)
+		sub.stay.earlier = l.leaving
+		l.leaving = sub.stay
 	}
 	i := slices.Index(l.list, sub)
 	l.list = slices.Delete(l.list, i, i+1)
@@ -65,18 +66,30 @@ func (l *subscriptions) remove(sub *subscription) {
 
 // stillLeaving returns the last stay in a channel that is not over yet, or nil.
 func (l *subscriptions) stillLeaving(channel string) *stay {
-	for _, st := range slices.Backward(l.leaving) {
-		if st.channel == channel {
-			return st
+	st := l.leaving
+	for st != nil && st.channel != channel {
+		st = st.earlier
+	}
+	return st
+}
+
+// left takes out a stay that is over.
+func (l *subscriptions) left(st *stay) {
+	for at := &l.leaving; *at != nil; at = &(*at).earlier {
+		if *at == st {
+			*at = st.earlier
+			return
 		}
 	}
-	return nil
 }
 
 // endAll ends every subscription. It returns them, and the stays of earlier ones that
 // are not over yet.
-func (l *subscriptions) endAll() ([]*subscription, []*stay) {
-	subs, leaving := l.list, l.leaving
+func (l *subscriptions) endAll() (subs []*subscription, leaving []*stay) {
+	subs = l.list
+	for st := l.leaving; st != nil; st = st.earlier {
+		leaving = append(leaving, st)
+	}
 	for _, sub := range subs {
 		sub.phase, sub.merging = gone, nil
 	}
