@@ -11,26 +11,32 @@ var clock atomic.Uint64
 // sweepTime is how often what has expired is looked for. Readers look by themselves.
 const sweepTime = 10 * time.Second
 
-// evict forgets the history of the logs that were published to least recently, and
-// then their IDs, until there is room.
+// evict forgets the history of the logs that were published to least recently, each
+// from its old end, and then their IDs, until there is room.
 func (b *Broker) evict() {
 	for b.bytes.Load() > b.max {
 		l := b.oldest()
 		if l == nil {
 			return
 		}
-		sh := b.shard(l.channel)
-		l.mu.Lock()
-		if !l.gone {
-			freed := l.history.clear()
-			if freed == 0 {
-				freed = l.ids.clear()
-			}
-			b.bytes.Add(-int64(freed))
-			sh.settle(l)
-		}
-		l.mu.Unlock()
+		b.shrink(b.shard(l.channel), l)
 	}
+}
+
+// shrink forgets half of a log's history, or its IDs where it has none. A log that is
+// the oldest one stays that until all of it is gone.
+func (b *Broker) shrink(sh *shard, l *log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone || b.bytes.Load() <= b.max { // another publisher has made room
+		return
+	}
+	freed := l.history.halve()
+	if freed == 0 {
+		freed = l.ids.clear()
+	}
+	b.bytes.Add(-int64(freed))
+	sh.settle(l)
 }
 
 // oldest returns the log of all shards that was published to least recently.
@@ -70,17 +76,19 @@ func (b *Broker) startSweep() {
 }
 
 func (b *Broker) sweepAll() {
+	// From here on whoever publishes starts the next sweep: this one may be past
+	// that log already.
+	b.mu.Lock()
+	b.sweep = nil
+	b.mu.Unlock()
 	now, keep := time.Now(), false
 	for i := range b.shards {
 		for _, l := range b.shards[i].all() {
 			keep = b.expire(&b.shards[i], l, now) || keep
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.sweep = nil
 	if keep {
-		b.sweep = time.AfterFunc(sweepTime, b.sweepAll)
+		b.startSweep()
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// publicationBytes is what a publication takes beside its data, roughly.
-	publicationBytes = 320
+	// publicationBytes is what a publication takes beside what it holds, roughly, and
+	// tagBytes what a tag does.
+	publicationBytes = 512
+	tagBytes         = 32
 
 	// idBytes is what an ID that is remembered takes beside itself.
 	idBytes = 120
@@ -25,8 +27,14 @@ type history struct {
 
 func (h *history) empty() bool { return len(h.kept) == 0 }
 
+// weight is what p takes, in bytes and roughly: its data twice, for it is kept
+// together with an encoding.
 func weight(p *hub.Publication) int {
-	return publicationBytes + len(p.Channel) + len(p.Data) + len(p.ID)
+	n := publicationBytes + 2*len(p.Data) + len(p.Channel) + len(p.ID) + len(p.Key) + len(p.ContentType) + len(p.Client)
+	for name, value := range p.Tags {
+		n += tagBytes + len(name) + len(value)
+	}
+	return n
 }
 
 // add keeps p as the options say, and returns by how many bytes the history grew.
@@ -65,11 +73,12 @@ func (h *history) expire(now time.Time) int {
 	return before - h.size
 }
 
-// clear forgets everything, and returns how many bytes that were.
-func (h *history) clear() int {
-	size := h.size
-	h.drop(len(h.kept))
-	return size
+// halve forgets the older half, and returns how many bytes that were: 0 when nothing
+// is kept.
+func (h *history) halve() int {
+	before := h.size
+	h.drop((len(h.kept) + 1) / 2)
+	return before - h.size
 }
 
 // read returns the page that q asks for, in this epoch.
@@ -97,7 +106,6 @@ func (h *history) read(q hub.Query) (page []*hub.Publication, more bool) {
 type ids struct {
 	known map[string]known
 	order []string // those of known, oldest first
-	size  int      // bytes
 }
 
 type known struct {
@@ -113,19 +121,20 @@ func (l *ids) find(id string, now time.Time) (uint64, bool) {
 	return k.offset, ok && now.Before(k.until)
 }
 
-// add remembers an ID, and returns by how many bytes that grew.
-func (l *ids) add(id string, offset uint64, until time.Time) int {
+// add remembers an ID and forgets what is too old, and returns by how many bytes
+// that grew.
+func (l *ids) add(id string, offset uint64, now, until time.Time) int {
+	freed := l.expire(now)
 	if l.known == nil {
 		l.known = make(map[string]known)
 	}
-	if _, again := l.known[id]; again { // too old, and not yet forgotten
+	if _, again := l.known[id]; again { // too old, behind one that is not
 		l.known[id] = known{offset, until}
-		return 0
+		return -freed
 	}
 	l.known[id] = known{offset, until}
 	l.order = append(l.order, id)
-	l.size += idBytes + len(id)
-	return idBytes + len(id)
+	return idBytes + len(id) - freed
 }
 
 // expire forgets what is too old, and returns how many bytes that were. An ID that
@@ -147,7 +156,6 @@ func (l *ids) drop(n int) int {
 		delete(l.known, id)
 		freed += idBytes + len(id)
 	}
-	l.size -= freed
 	l.order = l.order[n:]
 	if len(l.order) == 0 {
 		*l = ids{}

@@ -21,8 +21,8 @@ const shardCount = 64
 // A Config bounds a broker. The zero value is fine.
 type Config struct {
 	// MaxBytes bounds the memory that histories and remembered IDs take. Beyond it
-	// the channel that was published to least recently loses its history, and then its
-	// IDs. Zero means 256 MiB.
+	// the channel that was published to least recently loses its history from the
+	// old end, and then its IDs. Zero means 256 MiB.
 	MaxBytes int
 }
 
@@ -104,7 +104,7 @@ func (b *Broker) append(l *log, m hub.Message, o hub.PublishOptions) hub.Publish
 	p.Position = hub.Position{Epoch: b.epoch, Offset: l.top}
 	grown := l.history.add(p, o.Options)
 	if o.Dedup > 0 && m.ID != "" {
-		grown += l.ids.add(m.ID, l.top, p.Time.Add(o.Dedup))
+		grown += l.ids.add(m.ID, l.top, p.Time, p.Time.Add(o.Dedup))
 	}
 	b.bytes.Add(int64(grown))
 	if !l.history.empty() || !l.ids.empty() {

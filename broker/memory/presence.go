@@ -2,8 +2,8 @@ package memory
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
@@ -76,23 +76,31 @@ func (b *Broker) Leave(_ context.Context, channel, client string, joins bool) er
 	return nil
 }
 
-// Members returns who is in a channel. The error is always nil.
+// Members returns who is in a channel. The error is always nil. It takes time in
+// proportion to all who are there; publishing waits for a part of it.
 func (b *Broker) Members(_ context.Context, channel, after string, limit int) (found []hub.Member, more bool, err error) {
+	behind := b.membersBehind(channel, after)
+	slices.SortFunc(behind, func(a, b *hub.Member) int { return strings.Compare(a.Client, b.Client) })
+	n := min(max(limit, 1), len(behind))
+	for _, m := range behind[:n] {
+		found = append(found, *m)
+	}
+	return found, n < len(behind), nil
+}
+
+// membersBehind returns members in no order. Nobody changes them.
+func (b *Broker) membersBehind(channel, after string) (behind []*hub.Member) {
 	l := b.shard(channel).locked(channel)
 	if l == nil {
-		return nil, false, nil
+		return nil
 	}
 	defer l.mu.Unlock()
-	for _, client := range slices.Sorted(maps.Keys(l.members.clients)) {
-		if client <= after {
-			continue
+	for client, m := range l.members.clients {
+		if client > after {
+			behind = append(behind, m)
 		}
-		if len(found) >= max(limit, 1) {
-			return found, true, nil
-		}
-		found = append(found, *l.members.clients[client])
 	}
-	return found, false, nil
+	return behind
 }
 
 // Count returns how many are in a channel. The error is always nil.
