@@ -134,18 +134,18 @@ func TestExpires(t *testing.T) {
 		for i := range 100 {
 			put(t, b, hub.Message{Channel: fmt.Sprint(i), ID: "id"}, keeping)
 		}
-		time.Sleep(59 * time.Second)
+		<-time.After(59 * time.Second)
 		if got := len(kept(t, b, "7")); got != 1 {
 			t.Errorf("after 59 s %d publications are kept, want 1", got)
 		}
 		if done := put(t, b, hub.Message{Channel: "7", ID: "id"}, keeping); !done.Duplicate {
 			t.Errorf("after 59 s %+v, want a duplicate", done)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if got := len(kept(t, b, "7")); got != 0 {
 			t.Errorf("after 60 s %d publications are kept, want none", got)
 		}
-		time.Sleep(sweepTime)
+		<-time.After(sweepTime)
 		if n, bytes, sweeping := b.logCount(), b.bytes.Load(), b.sweeping(); n != 0 || bytes != 0 || sweeping {
 			t.Errorf("%d logs of %d bytes are left, a sweep to come: %v", n, bytes, sweeping)
 		}
@@ -166,9 +166,9 @@ func TestIDsExpire(t *testing.T) {
 			if got := b.bytes.Load(); got > 2*(idBytes+10) {
 				t.Fatalf("%d bytes are kept in round %d, want two IDs", got, i)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
-		time.Sleep(2 * sweepTime)
+		<-time.After(2 * sweepTime)
 		if n, bytes := b.logCount(), b.bytes.Load(); n != 0 || bytes != 0 {
 			t.Errorf("%d logs of %d bytes are left", n, bytes)
 		}

@@ -53,7 +53,7 @@ func compare(t *testing.T, random *rand.Rand) {
 		}
 		switch random.IntN(4) {
 		case 0:
-			time.Sleep(time.Duration(random.IntN(5000)) * time.Millisecond)
+			<-time.After(time.Duration(random.IntN(5000)) * time.Millisecond)
 		case 1:
 			want := m.history(o)
 			q := hub.Query{Limit: 1 + random.IntN(6), Reverse: random.IntN(2) == 0}
