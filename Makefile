@@ -1,6 +1,6 @@
 lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run build test check race fuzz interop autobahn bench generate
+.PHONY: run build test check race fuzz interop autobahn bench bench-server generate
 .DEFAULT_GOAL := build
 
 run: ## serve on 127.0.0.1:8000, for trying things out
@@ -32,6 +32,9 @@ autobahn: ## the public conformance suite in both roles and in each mode of the 
 
 bench: ## this library beside its peers
 	go run ./bench/cmd/bench
+
+bench-server: ## the server beside others with channels
+	go run ./bench/cmd/benchserver
 
 generate: ## the conformance and security pages, from the tests; assembly; code of the protocols, with protoc
 	go generate ./internal/conformance ./websocket/frame ./protocol/native/nativepb ./api/apipb

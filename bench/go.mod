@@ -4,6 +4,9 @@ module github.com/seed-15847954/ropewalk/bench
 
 go 1.26
 
+// What npm puts there is not ours to build.
+ignore ./servers/socketio/node_modules
+
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/gobwas/ws v1.5.0

@@ -34,7 +34,7 @@ func (b Broadcast) Run() (Result, error) {
 	from := r.conns[0]
 	r.complete = func(c *conn, n int) error {
 		for range n {
-			r.latencies.add(r.now - from.sentAt[c.received%MaxInFlight])
+			r.latencies.Add(r.now - from.sentAt[c.received%MaxInFlight])
 			c.received++
 		}
 		return nil

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -14,6 +15,8 @@ import (
 // A Target is a server and how it is spoken to.
 type Target struct {
 	Addr       netip.AddrPort
+	Path       string // what is asked for; empty means /
+	Protocol   string // the subprotocol that is offered, or nothing
 	Raw        bool   // no opening handshake and no frames
 	Fragments  bool   // a large message comes back in several frames
 	Extensions string // what is offered of permessage-deflate, or nothing
@@ -27,8 +30,11 @@ const (
 // request returns the opening handshake of a client.
 func (t Target) request() []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET / HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", t.Addr)
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %v\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", cmp.Or(t.Path, "/"), t.Addr)
 	fmt.Fprintf(&b, "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n", key)
+	if t.Protocol != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", t.Protocol)
+	}
 	if t.Extensions != "" {
 		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", t.Extensions)
 	}

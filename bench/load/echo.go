@@ -50,7 +50,7 @@ func (r *run) returned(c *conn, n int) error {
 		return errors.New("more messages came back than were sent")
 	}
 	for range n {
-		r.latencies.add(r.now - c.sentAt[c.received%MaxInFlight])
+		r.latencies.Add(r.now - c.sentAt[c.received%MaxInFlight])
 		c.received++
 	}
 	return nil

@@ -17,7 +17,8 @@ type Latencies struct {
 // steps is how many steps there are from one power of two to the next.
 const steps = 64
 
-func (l *Latencies) add(d time.Duration) {
+// Add counts a message that was under way for d.
+func (l *Latencies) Add(d time.Duration) {
 	l.counts[step(uint64(max(d, 0)))]++
 	l.total++
 }
@@ -54,3 +55,6 @@ func (l *Latencies) Quantile(q float64) time.Duration {
 	}
 	return l.Quantile(q - 1/float64(l.total))
 }
+
+// Reset forgets everything.
+func (l *Latencies) Reset() { *l = Latencies{} }

@@ -123,7 +123,7 @@ func TestLatencies(t *testing.T) {
 		t.Errorf("Quantile(0.5) of nothing = %v, want 0", got)
 	}
 	for i := range 1000 {
-		l.add(time.Duration(i+1) * time.Microsecond)
+		l.Add(time.Duration(i+1) * time.Microsecond)
 	}
 	for _, tt := range []struct {
 		q    float64

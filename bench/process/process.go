@@ -101,14 +101,21 @@ func (s *Server) line() (string, error) {
 	}
 }
 
-// Tidy has a server written in Go collect its garbage and give back to the system
-// what it does not use; with others it does nothing.
-func (s *Server) Tidy() error {
-	if _, err := io.WriteString(s.stdin, "tidy\n"); err != nil {
-		return fmt.Errorf("tidy: %w%v", err, s.errors)
+// Tidy has a server collect its garbage and, written in Go, give back to the
+// system what it does not use.
+func (s *Server) Tidy() error { return s.tell("tidy", "") }
+
+// Profile has a server written in Go begin a profile of its processor time, in
+// that file, or end it when file is empty.
+func (s *Server) Profile(file string) error { return s.tell("profile", file) }
+
+// tell has the server do something, and waits until it has.
+func (s *Server) tell(verb, more string) error {
+	if _, err := fmt.Fprintln(s.stdin, strings.TrimSpace(verb+" "+more)); err != nil {
+		return fmt.Errorf("%s: %w%v", verb, err, s.errors)
 	}
-	if line, err := s.line(); err != nil || line != "tidy" {
-		return fmt.Errorf("tidy: the answer is %q: %v%v", line, err, s.errors)
+	if line, err := s.line(); err != nil || line != verb {
+		return fmt.Errorf("%s: the answer is %q: %v%v", verb, line, err, s.errors)
 	}
 	return nil
 }

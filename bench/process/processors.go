@@ -17,9 +17,14 @@ type Processors []uint64
 const words = 16
 
 // One returns the set of processor i alone.
-func One(i int) Processors {
+func One(i int) Processors { return Set([]int{i}) }
+
+// Set returns the set of those processors.
+func Set(numbers []int) Processors {
 	p := make(Processors, words)
-	p[i/64] = 1 << (i % 64)
+	for _, i := range numbers {
+		p[i/64] |= 1 << (i % 64)
+	}
 	return p
 }
 

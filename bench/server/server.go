@@ -13,6 +13,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
+	"strings"
 )
 
 // Options are what the command line says.
@@ -80,13 +82,33 @@ func secure(l net.Listener, cert string) (net.Listener, error) {
 // obey does what standard input says and ends the process with it.
 func obey() {
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		if lines.Text() == "tidy" {
+		verb, file, _ := strings.Cut(lines.Text(), " ")
+		switch verb {
+		case "tidy":
 			runtime.GC()
 			debug.FreeOSMemory()
-			fmt.Println("tidy")
+		case "profile":
+			if err := profile(file); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
 		}
+		fmt.Println(verb)
 	}
 	os.Exit(0)
+}
+
+// profile begins a profile of processor time, or ends it when file is empty.
+func profile(file string) error {
+	if file == "" {
+		pprof.StopCPUProfile()
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
 }
 
 // HTTP returns what Main calls to serve handler with net/http.

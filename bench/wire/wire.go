@@ -14,6 +14,15 @@ const (
 	ping         = 9
 )
 
+// The opcodes that clients use.
+const (
+	Text   = 1
+	Binary = binaryFrame
+	Close  = 8
+	Ping   = ping
+	Pong   = 10
+)
+
 // Stream returns count messages of size random bytes, each in one binary frame,
 // and their payloads. The bytes are the same in every run.
 func Stream(size, count int, masked bool) (stream []byte, payloads [][]byte) {
@@ -38,25 +47,34 @@ func appendFrame(b, payload []byte, masked bool, source *rand.ChaCha8) []byte {
 
 // AppendFrame appends a server's frame to b: one binary message, not compressed.
 func AppendFrame(b, payload []byte) []byte {
-	return append(appendHeader(b, len(payload), 0, 0), payload...)
+	return append(appendHeader(b, len(payload), 0x80|binaryFrame, 0), payload...)
 }
 
 // AppendMasked appends a client's frame to b: one binary message, which is
 // compressed if RSV1 says so (RFC 7692, section 6).
 func AppendMasked(b, payload []byte, key [4]byte, compressed bool) []byte {
-	var rsv1 byte
+	first := byte(0x80 | binaryFrame)
 	if compressed {
-		rsv1 = 0x40
+		first |= 0x40
 	}
-	b = append(appendHeader(b, len(payload), rsv1, 0x80), key[:]...)
+	return appendMasked(b, first, payload, key)
+}
+
+// AppendClient appends a client's frame to b, of that opcode and not compressed.
+func AppendClient(b []byte, opcode byte, payload []byte, key [4]byte) []byte {
+	return appendMasked(b, 0x80|opcode, payload, key)
+}
+
+func appendMasked(b []byte, first byte, payload []byte, key [4]byte) []byte {
+	b = append(appendHeader(b, len(payload), first, 0x80), key[:]...)
 	for i, c := range payload {
 		b = append(b, c^key[i%4])
 	}
 	return b
 }
 
-func appendHeader(b []byte, n int, rsv1, maskBit byte) []byte {
-	b = append(b, 0x80|rsv1|binaryFrame)
+func appendHeader(b []byte, n int, first, maskBit byte) []byte {
+	b = append(b, first)
 	switch {
 	case n < 126:
 		return append(b, maskBit|byte(n))

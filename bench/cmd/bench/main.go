@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/seed-15847954/ropewalk/bench/compare"
+	"github.com/seed-15847954/ropewalk/bench/machine"
 	"github.com/seed-15847954/ropewalk/bench/peer"
 	"github.com/seed-15847954/ropewalk/bench/process"
 )
@@ -42,7 +43,7 @@ func main() {
 }
 
 func run(o options) error {
-	start, before := time.Now(), loadAverage()
+	start, before := time.Now(), machine.LoadAverage()
 	rows, err := o.chooseRows(compare.Rows(o.scale))
 	if err != nil {
 		return err
@@ -79,15 +80,15 @@ func run(o options) error {
 			fmt.Fprintf(os.Stderr, "%5.0f s  round %d of %d: %s\n", time.Since(start).Seconds(), round+1, o.rounds, row)
 		},
 	}.Do()
-	var report, machine strings.Builder
+	var report, about strings.Builder
 	results.WriteMarkdown(&report)
 	if err := inProcess(&report, o); err != nil {
 		return err
 	}
-	describeMachine(&machine)
-	fmt.Fprintf(&machine, "- %s\n- Rounds: %d, %v each and %v in the first table, order from seed %d. It took %v. Load average before: %s, after: %s.\n",
-		where, o.rounds, o.scale.Time, o.scale.Long, o.seed, time.Since(start).Round(time.Second), before, loadAverage())
-	fmt.Fprint(&report, &machine)
+	machine.Describe(&about)
+	fmt.Fprintf(&about, "- %s\n- Rounds: %d, %v each and %v in the first table, order from seed %d. It took %v. Load average before: %s, after: %s.\n",
+		where, o.rounds, o.scale.Time, o.scale.Long, o.seed, time.Since(start).Round(time.Second), before, machine.LoadAverage())
+	fmt.Fprint(&report, &about)
 	describePeers(&report, peers)
 	fmt.Print(&report)
 	if len(results.Failures) > 0 {
@@ -98,7 +99,7 @@ func run(o options) error {
 	}
 	var head strings.Builder
 	results.WriteHead(&head)
-	fmt.Fprint(&head, &machine)
+	fmt.Fprint(&head, &about)
 	return update(report.String(), head.String())
 }
 
