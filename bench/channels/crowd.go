@@ -28,8 +28,7 @@ type crowd struct {
 	received              int // publications, each counted at each member
 	skips                 int // that slow readers were told of
 	ended                 int // connections that the server ended
-	endings               string
-	mayEnd                bool // the server may end connections, of slow readers
+	mustStay              int // of the first so many that is an error; 0 means of all
 
 	lost, wrong int // publications that did not come, and that came again or late
 	latencies   *load.Latencies
@@ -134,11 +133,11 @@ func (c *crowd) hello(conn *load.Client) error {
 }
 
 func (c *crowd) end(conn *load.Client, cause error) error {
-	if !c.mayEnd {
+	if c.mustStay == 0 || conn.ID < c.mustStay {
 		return fmt.Errorf("client %d: %w", conn.ID, cause)
 	}
 	c.ended++
-	c.endings = cause.Error()
+	c.members[conn.ID].conn = nil
 	return nil
 }
 

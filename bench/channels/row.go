@@ -20,7 +20,7 @@ type Row struct {
 	// Both has the server and the load share the processors, instead of one each.
 	Both bool
 
-	args    []string // of our server alone
+	args    func(s Server) []string // what s is called with besides its own; nil means nothing
 	measure func(r *running) (Sample, error)
 }
 
@@ -44,12 +44,15 @@ var (
 	P99         = Metric{"p99", "ms"}
 	Lost        = Metric{"lost", ""}
 	Resident    = Metric{"resident bytes a connection", ""}
-	Load        = Metric{"server CPU", "%"}
+	Busy        = Metric{"server CPU", "% of one"}
 	Alone       = Metric{"p99 alone", "ms"}
 	Beside      = Metric{"p99 beside them", "ms"}
 	Ratio       = Metric{"ratio", ""}
 	Memory      = Metric{"more memory", "MiB"}
-	Ended       = Metric{"stalled ended", ""}
+	Bound       = Metric{"bound", "MiB"}
+	Ended       = Metric{"connections ended", ""}
+	Skips       = Metric{"skips told", ""}
+	Slow        = Metric{"times that the policy acted", ""}
 )
 
 // A Scale says how large and how long the rows are.
@@ -93,6 +96,16 @@ func Rows(s Scale) []Row {
 	}
 	for _, n := range []int{s.Many, s.Most} {
 		rows = append(rows, idle(n))
+	}
+	rows = append(rows,
+		storm(s.Many),
+		recovery("all in one channel", s.Many, news),
+		recovery("each in a channel of its own", s.Many, own),
+		latency(s.Few, s.Time),
+		steady(s.Most, s.Steady),
+	)
+	for _, policy := range []string{"disconnect", "drop_oldest", "conflate", "latest", "catch_up"} {
+		rows = append(rows, stalled(policy, s.Few, s.Stalled))
 	}
 	return rows
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-15847954/ropewalk/bench/process"
@@ -77,8 +78,8 @@ func (r Run) one(row Row, s Server) (Sample, error) {
 		}
 	}
 	args := s.args
-	if s.ours() {
-		args = append(args[:len(args):len(args)], row.args...)
+	if row.args != nil {
+		args = slices.Concat(args, row.args(s))
 	}
 	p, err := process.Start(server, s.Path, args...)
 	if err != nil {

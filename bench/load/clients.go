@@ -136,15 +136,13 @@ func (cs *Clients) flush(c *Client, waited bool) error {
 	return cs.poller.writable(c.fd, waits)
 }
 
-// Stall has a connection not read any more. smallest is set for its receive buffer,
-// so that the server notices soon.
+// Stall has a connection not read any more.
 func (cs *Clients) Stall(c *Client) error {
-	const smallest = 4 << 10
-	if err := syscall.SetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, smallest); err != nil {
-		return err
-	}
 	return cs.poller.control(syscall.EPOLL_CTL_DEL, c.fd, 0)
 }
+
+// Wake has a stalled connection read again.
+func (cs *Clients) Wake(c *Client) error { return cs.poller.add(c.fd) }
 
 // Drop closes the connection without a word.
 func (cs *Clients) Drop(c *Client) {

@@ -17,6 +17,7 @@ type Target struct {
 	Addr       netip.AddrPort
 	Path       string // what is asked for; empty means /
 	Protocol   string // the subprotocol that is offered, or nothing
+	Narrow     bool   // the segments of an Ethernet and a small receive buffer, which make the kernel buffer little
 	Raw        bool   // no opening handshake and no frames
 	Fragments  bool   // a large message comes back in several frames
 	Extensions string // what is offered of permessage-deflate, or nothing
@@ -120,6 +121,7 @@ func (t Target) connect(i int) (fd int, err error) {
 		func() error { return syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) },
 		func() error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, soBindAddressNoPort, 1) },
 		func() error { return syscall.Bind(fd, &from) },
+		func() error { return t.limit(fd) },
 		func() error {
 			return syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(t.Addr.Port()), Addr: t.Addr.Addr().As4()})
 		},
@@ -130,6 +132,20 @@ func (t Target) connect(i int) (fd int, err error) {
 		}
 	}
 	return fd, nil
+}
+
+// limit has the kernel buffer little on both sides: it sizes a server's buffer by the
+// size of segments, which on loopback are 64 KiB. Both count only before there is a
+// connection.
+func (t Target) limit(fd int) error {
+	const buffer, segment = 4 << 10, 1460
+	if !t.Narrow {
+		return nil
+	}
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, buffer); err != nil {
+		return err
+	}
+	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
 }
 
 // patience is how long a load waits for a server that does nothing at all.

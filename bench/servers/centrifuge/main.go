@@ -28,15 +28,16 @@ const (
 
 func main() {
 	tuned := flag.Bool("tuned", false, "with the library's options for many idle connections")
+	queue := flag.Int("queue", 0, "most `bytes` that wait for one client, 0 for the default")
 	flag.Parse()
-	if err := run(*tuned); err != nil {
+	if err := run(*tuned, *queue); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(tuned bool) error {
-	node, err := centrifuge.New(centrifuge.Config{})
+func run(tuned bool, queue int) error {
+	node, err := centrifuge.New(centrifuge.Config{ClientQueueMaxSize: queue})
 	if err != nil {
 		return err
 	}
