@@ -39,7 +39,7 @@ func TestConsole(t *testing.T) {
 }
 
 // What the server is for: a page goes offline, a back end publishes, the page comes
-// back and shows each missed message once and in order; in both encodings.
+// back and shows each missed message once and in order; over every transport.
 func TestConsoleRecovers(t *testing.T) {
 	addr := freeAddr(t)
 	start(t, addr, ropewalk, "serve", "--dev", "--listen", addr)
@@ -55,7 +55,7 @@ func TestConsoleRecovers(t *testing.T) {
 			want = append(want, shown{mark, text})
 			w.wait(fmt.Sprintf(`document.querySelectorAll("#messages [data-offset]").length >= %d`, len(want)))
 		}
-		for i, transport := range []string{"", "websocket"} {
+		for i, transport := range []string{"", "sse", "stream", "poll", "websocket"} {
 			w.choose("#transport", transport)
 			w.choose("#encoding", []string{"json", "protobuf"}[i%2])
 			w.waitOnline()

@@ -142,11 +142,14 @@ func (s *Server) routes() ([]route, error) {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
 	s.connections = handler
-	routes := []route{
-		{"/connection/websocket", handler},
+	var routes []route
+	for _, r := range handler.Routes() {
+		routes = append(routes, route{r.Pattern, r.Handler})
+	}
+	routes = append(routes, []route{
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
-	}
+	}...)
 	calls := api.New(api.Config{
 		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions, s.lobby}, Slow: &s.stats,
 		Node: s.node, Version: s.config.Version, MaxData: s.config.MaxData,

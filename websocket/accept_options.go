@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sync/atomic"
 
@@ -16,6 +17,19 @@ func (o *AcceptOptions) Check() error {
 		return fmt.Errorf("websocket: AcceptOptions: %w", err)
 	}
 	return nil
+}
+
+// CheckOrigin applies the rule by which Accept lets pages connect to another request:
+// for endpoints beside the WebSocket that give the same access, such as Server-Sent
+// Events. The error says why the origin of r is not allowed, or what is wrong with o. A
+// request without Origin passes: it comes from no page, or is a GET of the server's own,
+// or one whose answer a page cannot read.
+func (o *AcceptOptions) CheckOrigin(r *http.Request) error {
+	server, err := o.server()
+	if err != nil {
+		return err
+	}
+	return server.CheckOrigin(r)
 }
 
 // Checked options are what a handshake goes by, with a copy of the patterns that

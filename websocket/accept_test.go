@@ -11,6 +11,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -276,6 +277,34 @@ func testAcceptOrigin(t *testing.T, serve serveFunc) {
 	}
 	if resp, _ := s.exchange(t, upgradeRequest("Origin: http://example.com", "+Origin: http://example.com")); resp.StatusCode != http.StatusForbidden {
 		t.Errorf("two Origins: status %d, want 403", resp.StatusCode)
+	}
+}
+
+// The rule stands for other endpoints, too.
+//
+// Security 10.
+func TestCheckOrigin(t *testing.T) {
+	opts := &websocket.AcceptOptions{OriginPatterns: []string{"https://*.example.org"}}
+	for _, c := range []struct {
+		origins []string
+		allowed bool
+	}{
+		{nil, true},
+		{[]string{"http://example.com"}, true},
+		{[]string{"https://a.example.org"}, true},
+		{[]string{"https://evil.example"}, false},
+		{[]string{""}, false},
+		{[]string{"http://example.com", "http://example.com"}, false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://example.com/events", nil)
+		r.Header["Origin"] = c.origins
+		if err := opts.CheckOrigin(r); (err == nil) != c.allowed {
+			t.Errorf("CheckOrigin of %q = %v, want allowed = %v", c.origins, err, c.allowed)
+		}
+	}
+	wrong := &websocket.AcceptOptions{OriginPatterns: []string{"https://a/b"}}
+	if err := wrong.CheckOrigin(httptest.NewRequest(http.MethodGet, "/", nil)); err == nil {
+		t.Error("CheckOrigin with a pattern that is none = nil, want the error of Check")
 	}
 }
 

@@ -146,8 +146,13 @@ export async function scenario({ Ropewalk, url, transport, encoding, WebSocket }
   }
 }
 
-/** Every way to speak with the server that it has. */
+/** Every way to speak with the server. */
 export const ways = [
   ["websocket", "json"],
   ["websocket", "protobuf"],
+  ["sse", "json"],
+  ["stream", "json"],
+  ["stream", "protobuf"],
+  ["poll", "json"],
+  ["poll", "protobuf"],
 ];

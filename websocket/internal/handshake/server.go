@@ -58,7 +58,7 @@ func (s *Server) agree(r *http.Request) (a Agreement, err *Error) {
 	if malformed != nil {
 		return a, badRequestf("4.1", "%v", malformed)
 	}
-	if err := s.checkOrigin(r); err != nil {
+	if err := s.CheckOrigin(r); err != nil {
 		return a, refusef(http.StatusForbidden, "4.2.2", "%v", err)
 	}
 	a.Subprotocol = SelectSubprotocol(subprotocols, s.Subprotocols)
@@ -93,7 +93,9 @@ func checkForm(r *http.Request) *Error {
 	return checkVersion(r)
 }
 
-func (s *Server) checkOrigin(r *http.Request) error {
+// CheckOrigin reports whether the page that r comes from, if it does from one, may use
+// the server.
+func (s *Server) CheckOrigin(r *http.Request) error {
 	lines := r.Header["Origin"]
 	if s.AnyOrigin || len(lines) == 1 && isPlainlySame(lines[0], r.Host, r.TLS != nil) {
 		return nil
