@@ -110,6 +110,15 @@ func (c *carrier) Abort() {
 	}
 }
 
+func (c *carrier) isAborted() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // onAbort has Abort call cut, which does not block; with nil no more.
 func (c *carrier) onAbort(cut func()) {
 	c.mu.Lock()

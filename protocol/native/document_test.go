@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -33,36 +34,59 @@ func readDocument(t *testing.T) string {
 	return string(b)
 }
 
-// The examples of the document happen as they are written, in both encodings. Those
-// that are about JSON itself are marked.
+// The examples of the document happen as they are written, over all
+// transports in all their encodings, and send every command. Those that are about JSON itself are marked.
 func TestDocumentExamples(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```conversation( json)?\n(.*?)```").FindAllStringSubmatch(readDocument(t), -1)
 	if len(blocks) < 15 {
 		t.Fatalf("%s has %d conversations, want at least 15", document, len(blocks))
 	}
-	for i, block := range blocks {
-		lines := strings.Split(strings.TrimSpace(block[2]), "\n")
-		t.Run(fmt.Sprint(i, "/json"), func(t *testing.T) { newReplay(t, Subprotocol).play(lines) })
-		if block[1] == "" {
-			t.Run(fmt.Sprint(i, "/protobuf"), func(t *testing.T) { newReplay(t, SubprotocolProtobuf).play(lines) })
-		}
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			played := make(map[string]bool)
+			for i, block := range blocks {
+				lines := strings.Split(strings.TrimSpace(block[2]), "\n")
+				if block[1] != "" && w.codec != (jsonCodec{}) || !slices.ContainsFunc(lines, w.begins) {
+					continue
+				}
+				t.Run(fmt.Sprint(i), func(t *testing.T) {
+					newReplay(t, w).play(lines)
+				})
+				for _, name := range allCommands {
+					if strings.Contains(block[2], `,"`+name+`":`) {
+						played[name] = true
+					}
+				}
+			}
+			for _, name := range allCommands {
+				if !played[name] {
+					t.Errorf("no example sends %s", name)
+				}
+			}
+		})
 	}
+}
+
+// begins reports whether line is the first of a conversation that a client over w can have.
+func (w way) begins(line string) bool {
+	first, ok := strings.CutPrefix(line, "> ")
+	return ok && w.canSay(first)
 }
 
 // A replay plays one conversation with a server of its own.
 type replay struct {
-	t           *testing.T
-	b           *backEnd
-	url         string
-	subprotocol string
-	peers       map[string]peer
-	drained     chan error // gets the error of a drain; nil while there is none
+	t       *testing.T
+	b       *backEnd
+	url     string
+	way     way
+	peers   map[string]speaker
+	drained chan error // gets the error of a drain; nil while there is none
 
 	// really is what stands for the varying values of the document.
 	really map[string]string
 }
 
-func newReplay(t *testing.T, subprotocol string) *replay {
+func newReplay(t *testing.T, w way) *replay {
 	t.Helper()
 	lobby := &session.Lobby{Time: 10 * time.Second}
 	t.Cleanup(lobby.Close)
@@ -77,7 +101,7 @@ func newReplay(t *testing.T, subprotocol string) *replay {
 			return c.Data, c.ContentType, nil
 		}},
 	})
-	return &replay{t: t, b: b, url: b.listen(t), subprotocol: subprotocol, peers: make(map[string]peer), really: make(map[string]string)}
+	return &replay{t: t, b: b, url: b.serveRoutes(t), way: w, peers: make(map[string]speaker), really: make(map[string]string)}
 }
 
 func (r *replay) play(lines []string) {
@@ -94,13 +118,13 @@ func (r *replay) play(lines []string) {
 		case verb == "api":
 			post(r.t, r.b, rest)
 		case verb == "cut":
-			r.peer("").CloseNow()
+			r.peer("").hangUp()
 			delete(r.peers, "")
 		case verb == "shutdown":
 			r.drained = make(chan error, 1)
 			go func() { r.drained <- r.b.Sessions.Drain(r.t.Context()) }()
 		case verb == "close":
-			checkClose(r.t, r.peer(""), rest)
+			r.checkClose(r.peer(""), rest)
 		default:
 			r.t.Fatalf("the example has a line of an unknown kind: %s", line)
 		}
@@ -113,50 +137,42 @@ func (r *replay) play(lines []string) {
 }
 
 // peer returns the client of that name, which connects if it is not there.
-func (r *replay) peer(name string) peer {
+func (r *replay) peer(name string) speaker {
 	r.t.Helper()
 	p, ok := r.peers[name]
 	if !ok {
-		p = dialAs(r.t, r.url, r.subprotocol)
+		p = r.way.open(r.t, r.url, r.way.codec)
 		r.peers[name] = p
 	}
 	return p
 }
 
-func (r *replay) send(p peer, text string) {
+func (r *replay) send(p speaker, text string) {
 	r.t.Helper()
 	for example, value := range r.really {
 		text = strings.ReplaceAll(text, example, value)
 	}
-	if r.subprotocol == Subprotocol {
-		p.send(text)
+	if r.way.codec == (jsonCodec{}) {
+		p.say([]byte(text))
 		return
 	}
 	commands, err := jsonCodec{}.decode([]byte(text), r.b.MaxData)
 	if err != nil {
 		r.t.Fatalf("decode(%s) = %v", text, err)
 	}
-	if err := p.Write(r.t.Context(), websocket.Binary, marshalCommands(r.t, commands...)); err != nil {
-		r.t.Fatalf("Write(%s) = %v", text, err)
-	}
+	p.say(marshalCommands(r.t, commands...))
 }
 
-func (r *replay) receive(p peer, want string) {
+func (r *replay) receive(p speaker, want string) {
 	r.t.Helper()
-	typ, b, err := p.Read(r.t.Context())
+	b, err := p.hear()
 	if err != nil {
-		r.t.Fatalf("Read = %v, want %s", err, want)
+		r.t.Fatalf("heard %v, want %s", err, want)
 	}
-	var got any
-	if r.subprotocol == Subprotocol {
-		if typ != websocket.Text {
-			r.t.Fatalf("got a %v message", typ)
-		}
+	if r.way.codec == (jsonCodec{}) {
 		checkOrder(r.t, string(b), want)
-		got = jsonOf(r.t, b)
-	} else {
-		got = protoJSON(r.t, b)
 	}
+	got := r.way.heardJSON(r.t, b)
 	wanted := jsonOf(r.t, []byte(want))
 	if !r.same(got, wanted, "") {
 		r.t.Errorf("the server sent %s\nthe document has %s\nor %v and %v", b, want, got, wanted)
@@ -245,15 +261,22 @@ func names(t *testing.T, text string) (found []string) {
 	}
 }
 
-func checkClose(t *testing.T, p peer, want string) {
-	t.Helper()
-	_, _, err := p.Read(t.Context())
-	var closed *websocket.CloseError
-	if !errors.As(err, &closed) {
-		t.Fatalf("Read = %v, want close %s", err, want)
+// checkClose checks how the connection ends. Over HTTP the last message has said why.
+func (r *replay) checkClose(p speaker, want string) {
+	r.t.Helper()
+	_, err := p.hear()
+	if strings.HasPrefix(r.way.name, "websocket/") {
+		var closed *websocket.CloseError
+		if !errors.As(err, &closed) {
+			r.t.Fatalf("heard %v, want close %s", err, want)
+		}
+		if got := fmt.Sprintf("%d %s", closed.Code, closed.Reason); got != want {
+			r.t.Errorf("closed with %q, the document has %q", got, want)
+		}
+		return
 	}
-	if got := fmt.Sprintf("%d %s", closed.Code, closed.Reason); got != want {
-		t.Errorf("closed with %q, the document has %q", got, want)
+	if !errors.Is(err, io.EOF) {
+		r.t.Errorf("heard %v, want the end", err)
 	}
 }
 
@@ -301,3 +324,6 @@ func checkTable(t *testing.T, text, head string, want []string) {
 		t.Errorf("%s has\n%s\nthe registry has\n%s", document, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// allCommands are the names of the commands.
+var allCommands = []string{connect, subscribe, unsubscribe, publish, history, presence, presenceCount, rpc, refresh, ping}

@@ -73,6 +73,9 @@ func subscribeAll(ctx context.Context, s *session.Session, channels []string, fr
 	ctx, cancel := context.WithTimeout(ctx, brokerTime)
 	defer cancel()
 	for _, channel := range channels {
+		if err := hub.CheckChannel(channel); err != nil {
+			return commandError(err)
+		}
 		request := session.Request{Target: session.Target{Channel: channel}}
 		if pos, ok := from[channel]; ok {
 			request.From = &pos

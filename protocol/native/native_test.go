@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
@@ -71,18 +72,32 @@ func newBackEnd(t *testing.T, config Config) *backEnd {
 	return &backEnd{h, counter}
 }
 
-// listen serves b on a real socket until the test ends, and returns its URL.
+// listen serves the WebSocket on a real socket until the test ends, and returns its URL.
 func (b *backEnd) listen(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(b)
+	return "ws" + strings.TrimPrefix(b.serveRoutes(t), "http") + "/connection/websocket"
+}
+
+// serveRoutes serves everything and returns the URL that the paths of the routes go behind.
+func (b *backEnd) serveRoutes(t *testing.T) string {
+	t.Helper()
+	srv := httptest.NewServer(b.mux())
 	t.Cleanup(func() {
-		srv.Close()
+		defer srv.Close()
 		defer b.Wait()
 		if err := b.Sessions.Drain(context.Background()); err != nil {
 			t.Errorf("Drain = %v", err)
 		}
 	})
-	return "ws" + strings.TrimPrefix(srv.URL, "http")
+	return srv.URL
+}
+
+func (b *backEnd) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range b.Routes() {
+		mux.Handle(r.Pattern, r.Handler)
+	}
+	return mux
 }
 
 // pipe serves one connection in memory, for tests inside a synctest bubble. The

@@ -98,6 +98,9 @@ func (c *carrier) write(w http.ResponseWriter, r *http.Request, f framing, ready
 	w.Header().Set("X-Accel-Buffering", "no")
 	send := func(b []byte) error {
 		_ = rc.SetWriteDeadline(time.Now().Add(stallTime))
+		if c.isAborted() { // its cut may have come before that
+			return errStreamEnded
+		}
 		if _, err := w.Write(b); err != nil {
 			return err
 		}

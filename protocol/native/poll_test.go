@@ -1,0 +1,167 @@
+package native
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/hub"
+)
+
+// A poller sends polls one by one, as a test wants them.
+type poller struct {
+	t       *testing.T
+	b       *backEnd
+	session string
+}
+
+func newPoller(t *testing.T, connect string) *poller {
+	t.Helper()
+	p := &poller{t: t, b: newBackEnd(t, Config{Node: "n1"})}
+	w := p.poll("", connect)
+	_, rest, _ := strings.Cut(w.Body.String(), `"session":"`)
+	p.session, _, _ = strings.Cut(rest, `"`)
+	if p.session == "" || w.Header().Get("Ropewalk-Batch") != "1" {
+		t.Fatalf("first poll = %d %s", w.Code, w.Body)
+	}
+	return p
+}
+
+// poll polls, acknowledging a batch.
+func (p *poller) poll(batch, body string) *httptest.ResponseRecorder {
+	header := []string{"Content-Type", "application/json"}
+	if p.session != "" {
+		header = append(header, "Ropewalk-Session", p.session, "Ropewalk-Batch", batch)
+	}
+	return p.b.request(p.t.Context(), http.MethodPost, "/connection/poll", body, header...)
+}
+
+func (p *poller) publish(data string) {
+	p.t.Helper()
+	if _, err := p.b.Hub.Publish(p.t.Context(), hub.Message{Channel: "news", Data: []byte(data)}, nil); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// expect checks an answer: the batch and a text in it.
+func (p *poller) expect(w *httptest.ResponseRecorder, batch, text string) {
+	p.t.Helper()
+	if got := w.Header().Get("Ropewalk-Batch"); w.Code != http.StatusOK || got != batch || !strings.Contains(w.Body.String(), text) {
+		p.t.Errorf("poll = %d %s, batch %q, want batch %q with %s", w.Code, w.Body, got, batch, text)
+	}
+}
+
+const subscribedNews = `{"id":1,"connect":{"subscriptions":[{"channel":"news"}]}}`
+
+// A batch whose answer was lost is given again until a poll has acknowledged it, and
+// what comes meanwhile is in the next.
+func TestPollLostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		p.publish("1")
+		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.publish("2")
+		lost := p.poll("1", "")
+		p.expect(lost, "2", `"data":1`)
+		if strings.Contains(lost.Body.String(), `"data":2`) {
+			t.Errorf("the batch has changed: %s", lost.Body)
+		}
+		for _, unknown := range []string{"", "3", "x", "02"} {
+			p.expect(p.poll(unknown, ""), "2", `"data":1`)
+		}
+		next := p.poll("2", "")
+		p.expect(next, "3", `"data":2`)
+		if strings.Contains(next.Body.String(), `"data":1`) {
+			t.Errorf("the batch that was acknowledged comes again: %s", next.Body)
+		}
+		p.b.Wait()
+	})
+}
+
+// A poll waits for something to answer, and is answered with nothing in the end.
+func TestPollWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		begin := time.Now()
+		p.expect(p.poll("1", ""), "", "[]")
+		if took := time.Since(begin); took != pollTime {
+			t.Errorf("a poll took %v, want %v", took, pollTime)
+		}
+		go func() {
+			time.Sleep(time.Second) // of the bubble's clock
+			p.publish("1")
+		}()
+		begin = time.Now()
+		p.expect(p.poll("1", ""), "2", `"data":1`)
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("a poll took %v, want 1s", took)
+		}
+		p.expect(p.poll("2", `{"id":2,"ping":{}}`), "3", `[{"id":2,"ping":{}}]`)
+		p.b.Wait()
+	})
+}
+
+// The second of two polls is the one that is served.
+func TestPollReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		first, second := make(chan *httptest.ResponseRecorder, 1), make(chan *httptest.ResponseRecorder, 1)
+		go func() { first <- p.poll("1", "") }()
+		synctest.Wait()
+		go func() { second <- p.poll("1", "") }()
+		if w := <-first; w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "poll_replaced") {
+			t.Errorf("the first poll = %d %s, want 409 poll_replaced", w.Code, w.Body)
+		}
+		p.publish("1")
+		p.expect(<-second, "2", `"data":1`)
+		p.b.Wait()
+	})
+}
+
+// Whoever breaks off a poll loses nothing.
+func TestPollBrokenOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		p.b.request(ctx, http.MethodPost, "/connection/poll", "", "Content-Type", "application/json", "Ropewalk-Session", p.session, "Ropewalk-Batch", "1")
+		p.publish("1")
+		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.b.Wait()
+	})
+}
+
+// A session that nobody polls has lost its connection after pollPause.
+func TestPollPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		begin := time.Now()
+		p.b.Wait()
+		if took := time.Since(begin); took != pollPause {
+			t.Errorf("the session lived for %v, want %v", took, pollPause)
+		}
+		if w := p.poll("1", ""); w.Code != http.StatusNotFound {
+			t.Errorf("a poll behind that = %d %s, want 404", w.Code, w.Body)
+		}
+		if got := fmt.Sprint(p.b.counter.closed); got != "[1006]" {
+			t.Errorf("closed with %s, want [1006]", got)
+		}
+	})
+}
+
+// What ends the session is the last batch. It is there to be asked for again like others.
+func TestPollEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		p.expect(p.poll("1", `{"id":1,"ping":{}}`), "2", `[{"disconnect":{"code":4102,`)
+		p.b.Wait()
+		if w := p.poll("2", ""); w.Code != http.StatusNotFound {
+			t.Errorf("a poll behind the last batch = %d %s, want 404", w.Code, w.Body)
+		}
+	})
+}
