@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,29 @@ func TestRefusals(t *testing.T) {
 		if w.Code == http.StatusMethodNotAllowed && !strings.HasSuffix(w.Header().Get("Allow"), ", OPTIONS") {
 			t.Errorf("%s %s: Allow is %q", c.method, c.path, w.Header().Get("Allow"))
 		}
+	}
+}
+
+// The table of the document has every refusal.
+func TestDocumentRefusals(t *testing.T) {
+	b, err := os.ReadFile("../../docs/reference/transports.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, r := range []refusal{
+		foreignOrigin, methodNotServed, wrongMediaType, bodyTooBig, bodyCut, bodyMissing, sessionUnknown, wrongNode, pollReplaced, shuttingDown,
+	} {
+		row := fmt.Sprintf("\n| %d | `%s` | ", r.status, r.Code)
+		if !strings.Contains(string(b), row) {
+			t.Errorf("the document has no row %s", row)
+		}
+		if !slices.Contains(rows, row) {
+			rows = append(rows, row)
+		}
+	}
+	if n := strings.Count(string(b), "\n| 4") + strings.Count(string(b), "\n| 5"); n != len(rows) {
+		t.Errorf("the document has %d rows, want %d", n, len(rows))
 	}
 }
 
