@@ -1,6 +1,6 @@
 lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: run build test check race fuzz interop autobahn bench bench-server generate
+.PHONY: run build test check race fuzz interop autobahn bench bench-server proof generate
 .DEFAULT_GOAL := build
 
 run: ## serve on 127.0.0.1:8000, for trying things out
@@ -35,6 +35,9 @@ bench: ## this library beside its peers
 
 bench-server: ## the server beside others with channels
 	go run ./bench/cmd/benchserver
+
+proof: ## real servers and 1,000 clients under faults: what is promised is kept; takes an hour; PROOF="-reps 1" for less
+	go run ./proof/cmd/proof $(PROOF)
 
 generate: ## the conformance and security pages, from the tests; assembly; code of the protocols, with protoc
 	go generate ./internal/conformance ./websocket/frame ./protocol/native/nativepb ./api/apipb

@@ -14,10 +14,16 @@ type place struct {
 // A message is what is known of one place, or one ID, of a channel.
 type message struct{ id, payload string }
 
+// An entry is a message in one life of a channel's log. Whoever retries after a fault
+// that ended a life publishes into the next one: nobody remembers the key any more.
+type entry struct{ epoch, id string }
+
 // A channel is what the publishers' answers and all deliveries say about it.
 type channel struct {
 	at     map[place]message
-	places map[string]place    // by ID
+	from   map[place]string    // publishers of those that were acked
+	places map[entry]uint64    // offsets
+	epochs map[string]int      // in how many a message is, by ID
 	failed map[string]bool     // IDs
 	acked  map[string][]uint64 // offsets by epoch, rising
 }
@@ -51,7 +57,9 @@ func (c *checker) channel(name string) *channel {
 	if ch == nil {
 		ch = &channel{
 			at:     make(map[place]message),
-			places: make(map[string]place),
+			from:   make(map[place]string),
+			places: make(map[entry]uint64),
+			epochs: make(map[string]int),
 			failed: make(map[string]bool),
 			acked:  make(map[string][]uint64),
 		}
@@ -77,6 +85,7 @@ func (c *checker) publisher(name string, all []Publish) {
 		c.Acked++
 		at := place{p.Epoch, p.Offset}
 		ch.acked[p.Epoch] = append(ch.acked[p.Epoch], p.Offset)
+		ch.from[at] = name
 		c.note(ch, "", p.Channel, at, message{p.ID, p.Payload})
 		if l, ok := last[p.Channel]; ok && l.epoch == p.Epoch && p.Offset <= l.offset {
 			c.Reordered++
@@ -87,20 +96,26 @@ func (c *checker) publisher(name string, all []Publish) {
 }
 
 // note holds a message at a place against what is known. I4: one place is one
-// message, for everyone. I6: a message is at one place.
-func (c *checker) note(ch *channel, client, name string, at place, m message) {
+// message, for everyone. I6: a message is at one place of an epoch.
+func (c *checker) note(ch *channel, client, channel string, at place, m message) {
 	if known, ok := ch.at[at]; ok && known != m {
-		c.violated("I4", client, name, "offset %d of epoch %q is %q here and %q elsewhere", at.offset, at.epoch, m.id, known.id)
+		c.violated("I4", client, channel, "offset %d of epoch %q is %q here and %q elsewhere", at.offset, at.epoch, m.id, known.id)
 		return
 	}
 	ch.at[at] = m
-	if known, ok := ch.places[m.id]; ok && known != at {
+	known, ok := ch.places[entry{at.epoch, m.id}]
+	if ok && known != at.offset {
 		c.Duplicated++
-		c.violated("I6", client, name, "%q is at offset %d and at %d", m.id, known.offset, at.offset)
+		c.violated("I6", client, channel, "%q is at offset %d and at %d", m.id, known, at.offset)
 		return
 	}
-	ch.places[m.id] = at
+	if !ok {
+		ch.places[entry{at.epoch, m.id}] = at.offset
+		if ch.epochs[m.id]++; ch.epochs[m.id] == 2 {
+			c.Repeated++
+		}
+	}
 	if ch.failed[m.id] {
-		c.violated("I6", client, name, "%q was refused and yet is at offset %d", m.id, at.offset)
+		c.violated("I6", client, channel, "%q was refused and yet is at offset %d", m.id, at.offset)
 	}
 }

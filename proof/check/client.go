@@ -13,8 +13,9 @@ type span struct {
 	start     uint64
 	last      uint64 // of the newest publication or skip
 	open      bool   // still subscribed when the next one began, or in the end
+	left      bool   // the client ended it
 	delivered map[uint64]bool
-	skipped   [][2]uint64 // behind the first, up to the second
+	skipped   []Event
 }
 
 // A follower is one client in one channel.
@@ -54,11 +55,14 @@ func (c *checker) event(client string, f *follower, e Event) {
 		c.subscribed(client, f, e)
 	case Told, Left:
 		if s != nil {
-			s.open = false
+			s.open, s.left = false, e.Kind == Left
+		}
+		if e.Kind == Told {
+			c.Told++
 		}
 	case Skipped:
 		if c.continues(client, s, e) {
-			s.skipped = append(s.skipped, [2]uint64{e.Prev, e.Offset})
+			s.skipped = append(s.skipped, e)
 			s.last = e.Offset
 		}
 	case Delivered:
@@ -66,17 +70,21 @@ func (c *checker) event(client string, f *follower, e Event) {
 	}
 }
 
-// subscribed begins a span, or goes on with the one that the client was in.
+// subscribed begins a span, or goes on with the one that the client was in. I2: a client
+// that is subscribed begins another one only when it was told.
 func (c *checker) subscribed(client string, f *follower, e Event) {
-	s := f.current()
 	if e.Recovered {
-		if s != nil && s.epoch == e.Epoch && s.last == e.Offset {
+		if n := len(f.spans); n > 0 && f.spans[n-1].epoch == e.Epoch && f.spans[n-1].last == e.Offset {
+			f.spans[n-1].open, f.spans[n-1].left = true, false
 			return
 		}
 		c.violated("I2", client, e.Channel, "recovered at offset %d of epoch %q, where the client was not", e.Offset, e.Epoch)
 	}
-	if s != nil {
+	if s := f.current(); s != nil {
 		s.open = false
+		if !e.Recovered {
+			c.violated("I2", client, e.Channel, "begins anew at offset %d of epoch %q and was not told why", e.Offset, e.Epoch)
+		}
 	}
 	f.spans = append(f.spans, &span{
 		epoch: e.Epoch, start: e.Offset, last: e.Offset, open: true, delivered: make(map[uint64]bool),
@@ -132,14 +140,18 @@ func (c *checker) complete(client, channel string, f *follower) {
 		offsets := ch.acked[s.epoch]
 		first := sort.Search(len(offsets), func(i int) bool { return offsets[i] > s.start })
 		for _, offset := range offsets[first:] {
-			if s.delivered[offset] || s.skips(offset) {
-				continue
-			}
 			switch {
+			case s.delivered[offset]:
+			case s.skips(offset, ownReason):
+				if ch.from[place{s.epoch, offset}] != client {
+					c.violated("I2", client, channel, "offset %d of epoch %q was left out as its own, and is not", offset, s.epoch)
+				}
+			case s.skips(offset, ""):
+				c.Skipped++
 			case offset <= s.last || s.open:
 				c.Lost++
 				c.violated("I2", client, channel, "offset %d of epoch %q, %q, never came", offset, s.epoch, ch.at[place{s.epoch, offset}].id)
-			case !f.resumed(i, offset):
+			case !s.left && !f.resumed(i, offset):
 				c.DeclaredLost++
 			}
 		}
@@ -161,16 +173,23 @@ func (f *follower) resumed(i int, offset uint64) bool {
 // over, and was not told: the last message of all is in another epoch.
 func (c *checker) atEnd(client, channel string, ch *channel, f *follower) {
 	s := f.current()
-	last, ok := ch.places[c.last[channel]]
-	if s != nil && ok && last.epoch != s.epoch {
+	id := c.last[channel]
+	if s == nil || ch.epochs[id] == 0 {
+		return
+	}
+	if _, ok := ch.places[entry{s.epoch, id}]; !ok {
 		c.Lost++
-		c.violated("I2", client, channel, "in the end subscribed to epoch %q, but the last message is in %q", s.epoch, last.epoch)
+		c.violated("I2", client, channel, "in the end subscribed to epoch %q, but the last message is in another one", s.epoch)
 	}
 }
 
-func (s *span) skips(offset uint64) bool {
-	for _, r := range s.skipped {
-		if offset > r[0] && offset <= r[1] {
+// ownReason is that of a skip of what the client has published itself.
+const ownReason = "own"
+
+// skips reports whether an offset was left out, for a reason unless that is empty.
+func (s *span) skips(offset uint64, reason string) bool {
+	for _, e := range s.skipped {
+		if offset > e.Prev && offset <= e.Offset && (reason == "" || e.Reason == reason) {
 			return true
 		}
 	}

@@ -7,7 +7,8 @@ package check
 // every client had the time to come back.
 type History struct {
 	// Publishers holds what each publisher did, in its order: one message after
-	// another, each settled before the next one of the same channel.
+	// another, each settled before the next one of the same channel. One that is a
+	// client as well has the same name there.
 	Publishers map[string][]Publish `json:"publishers"`
 
 	// Clients holds what each client was told, in its order.
@@ -52,11 +53,12 @@ const (
 	// Delivered is a publication, with Prev, ID and Payload.
 	Delivered Kind = "delivered"
 
-	// Skipped says that what lies behind Prev up to Offset is left out on purpose.
+	// Skipped says that what lies behind Prev up to Offset is left out on purpose: for
+	// Reason "own" since the client has published it itself.
 	Skipped Kind = "skipped"
 
-	// Told says that the client was told, by the end of its subscription, that
-	// it may have missed something.
+	// Told says that the client was told, by the end of its subscription or before the next
+	// one, that it may have missed something.
 	Told Kind = "told"
 
 	// Left is the end of a subscription that the client wanted.
@@ -73,4 +75,5 @@ type Event struct {
 	ID        string `json:"id,omitempty"`
 	Payload   string `json:"payload,omitempty"`
 	Recovered bool   `json:"recovered,omitempty"`
+	Reason    string `json:"reason,omitempty"` // of Told and Skipped
 }

@@ -14,6 +14,9 @@ type Verdict struct {
 	Reordered     int // deliveries and acks against the order of positions
 	DeclaredLost  int // acked messages that a client did not get and was told of
 	Indeterminate int // messages without an answer
+	Skipped       int // acked messages of others that a client was told are left out on purpose
+	Repeated      int // messages that a retry has put into a second epoch
+	Told          int // times that a client was told that it may have missed something
 
 	// Violations says what is wrong, at most maxViolations of them for each invariant.
 	Violations []Violation
@@ -43,8 +46,10 @@ func (v *Verdict) OK() bool { return len(v.Found) == 0 }
 // String returns the counts in one line, and the violations below it.
 func (v *Verdict) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "acked %d, delivered %d, lost %d, duplicated %d, reordered %d, declared lost %d, indeterminate %d",
-		v.Acked, v.Delivered, v.Lost, v.Duplicated, v.Reordered, v.DeclaredLost, v.Indeterminate)
+	fmt.Fprintf(&b, "acked %d, delivered %d, lost %d, duplicated %d, reordered %d, declared lost %d, indeterminate %d, "+
+		"skipped %d, repeated %d, told %d",
+		v.Acked, v.Delivered, v.Lost, v.Duplicated, v.Reordered, v.DeclaredLost, v.Indeterminate,
+		v.Skipped, v.Repeated, v.Told)
 	for _, violation := range v.Violations {
 		fmt.Fprintf(&b, "\n%v", violation)
 	}

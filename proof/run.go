@@ -1,0 +1,231 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-15847954/ropewalk/client"
+	"github.com/seed-15847954/ropewalk/proof/check"
+	"github.com/seed-15847954/ropewalk/proof/proxy"
+)
+
+// A run is one fault under way.
+type run struct {
+	// Constant after newRun.
+	fault      *Fault
+	config     Config
+	server     Server
+	proxy      *proxy.Proxy // nil where the fault breaks no connections itself
+	plan       *plan
+	progress   *progress
+	members    []*member
+	publishers []*publisher
+	back       *back // of publishers, through the proxy
+	direct     *back // of the fault, past it
+
+	chance *rand.Rand // the fault's
+	acts   atomic.Int64
+
+	// Owned by do, and then by judge.
+	began    time.Time
+	phases   []string
+	last     map[string]string // the last message of each channel
+	failures []string
+}
+
+func newRun(server Server, f *Fault, c Config) (*run, error) {
+	plan := newPlan(c, rand.New(rand.NewPCG(c.Seed, 1)))
+	r := &run{
+		fault: f, config: c, server: server, plan: plan,
+		progress: newProgress(plan.total),
+		began:    time.Now(),
+		chance:   rand.New(rand.NewPCG(c.Seed, 2)),
+		last:     make(map[string]string),
+		direct:   newBack(server.Addr()),
+	}
+	addr := server.Addr()
+	if f.proxied {
+		var err error
+		if r.proxy, err = proxy.New(addr); err != nil {
+			return nil, err
+		}
+		addr = r.proxy.Addr()
+	}
+	r.back = newBack(addr)
+	for i, plans := range plan.clients {
+		m, err := newMember(addr, i, f.narrow(i), plans)
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.members = append(r.members, m)
+	}
+	for i, plans := range plan.publishers {
+		p := &publisher{name: fmt.Sprintf("back end %d", i), sender: r.back, plans: plans}
+		if i%2 == 1 {
+			m := r.members[len(r.members)-1-i/2]
+			p.name, p.sender = m.name, clientSender{m.client}
+		}
+		r.publishers = append(r.publishers, p)
+	}
+	return r, nil
+}
+
+// phase notes how long the one took that has ended.
+func (r *run) phase(name string) {
+	r.phases = append(r.phases, fmt.Sprintf("%s %v", name, time.Since(r.began).Round(time.Millisecond)))
+	r.began = time.Now()
+}
+
+// close ends everything but the server.
+func (r *run) close() {
+	defer func() { r.phase("closed") }()
+	var group sync.WaitGroup
+	for _, m := range r.members {
+		group.Go(m.close)
+	}
+	group.Wait()
+	if r.proxy != nil {
+		r.proxy.Close()
+	}
+	r.back.close()
+	r.direct.close()
+}
+
+// do runs the clients, the publishers and the fault, and waits until all is quiet.
+func (r *run) do(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, m := range r.members {
+		m.follow(ctx, r.progress)
+	}
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	r.phase("connected")
+	var group sync.WaitGroup
+	for _, p := range r.publishers {
+		group.Go(func() { p.run(ctx, r.progress) })
+	}
+	err := r.fault.do(ctx, r)
+	group.Wait()
+	r.phase("published")
+	if r.proxy != nil {
+		r.proxy.Heal()
+	}
+	if err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
+	if err := r.quiet(ctx); err != nil {
+		return err
+	}
+	r.phase("quiet")
+	return r.fault.after(ctx, r)
+}
+
+// ready waits until those are subscribed who are to be from the beginning.
+func (r *run) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.config.Patience, errors.New("the clients are not connected in time"))
+	defer cancel()
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			if reader.plan.join > 0 {
+				continue
+			}
+			select {
+			case <-reader.ready:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+// quiet publishes a last message to each channel and waits until all who are subscribed
+// have it. Those who do not get it within the patience have lost it, as the checker
+// finds, or never came back.
+func (r *run) quiet(ctx context.Context) error {
+	ends, err := r.end(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			reader.aim(ends[reader.plan.channel])
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
+	defer cancel()
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			select {
+			case <-reader.reached:
+			case <-ctx.Done():
+				r.failed("%s is not at the end of channel %q, but at %v", m.name, reader.plan.channel, reader.position())
+			}
+		}
+	}
+	var group sync.WaitGroup
+	for _, m := range r.members {
+		group.Go(func() { m.settle(ctx) })
+	}
+	group.Wait()
+	return nil
+}
+
+// end publishes the last messages, and returns where they are.
+func (r *run) end(ctx context.Context) (map[string]client.Position, error) {
+	p := &publisher{name: "the last", sender: r.direct}
+	ends := make(map[string]client.Position)
+	for i := range r.config.Channels {
+		m := sendPlan{channel: channelName(i), id: fmt.Sprintf("last-%d", i), key: "last", data: []byte(`"last"`)}
+		done := p.settle(ctx, m)
+		if done.Outcome != check.Acked {
+			return nil, fmt.Errorf("the last message to %q is %s", m.channel, done.Outcome)
+		}
+		p.all = append(p.all, done)
+		r.last[m.channel] = m.id
+		ends[m.channel] = client.Position{Epoch: done.Epoch, Offset: done.Offset}
+	}
+	r.publishers = append(r.publishers, p)
+	return ends, nil
+}
+
+func (r *run) failed(format string, args ...any) {
+	const most = 20
+	if len(r.failures) < most {
+		r.failures = append(r.failures, fmt.Sprintf(format, args...))
+	}
+}
+
+// judge returns the result of a run that is over.
+func (r *run) judge() *Result {
+	h := check.History{Publishers: make(map[string][]check.Publish), Clients: make(map[string][]check.Event), Last: r.last}
+	for _, p := range r.publishers {
+		h.Publishers[p.name] = p.all
+		if p.err != nil {
+			r.failed("%s: %v", p.name, p.err)
+		}
+	}
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			h.Clients[m.name] = append(h.Clients[m.name], reader.events...)
+			if reader.err != nil {
+				r.failed("%s, channel %q: %v", m.name, reader.plan.channel, reader.err)
+			}
+		}
+	}
+	result := &Result{
+		Fault: r.fault.Name, Seed: r.config.Seed, Acts: int(r.acts.Load()), phases: strings.Join(r.phases, ", "),
+		Verdict: check.Check(h), Failures: r.failures, history: h,
+	}
+	r.fault.expect(result)
+	return result
+}
