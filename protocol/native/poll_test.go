@@ -92,10 +92,7 @@ func TestPollWaits(t *testing.T) {
 		if took := time.Since(begin); took != pollTime {
 			t.Errorf("a poll took %v, want %v", took, pollTime)
 		}
-		go func() {
-			time.Sleep(time.Second) // of the bubble's clock
-			p.publish("1")
-		}()
+		time.AfterFunc(time.Second, func() { p.publish("1") })
 		begin = time.Now()
 		p.expect(p.poll("1", ""), "2", `"data":1`)
 		if took := time.Since(begin); took != time.Second {
