@@ -14,6 +14,7 @@ import (
 // That waits in it, bounded as in the queue of a WebSocket.
 type carrier struct {
 	// Constant after newCarrier.
+	room     int // bytes that may wait; one packet may have more
 	farewell func(Disconnect, time.Duration) hub.Packet
 	news     chan struct{} // has an element when there may be something to take along
 	gone     chan struct{} // closed by Abort
@@ -28,8 +29,8 @@ type carrier struct {
 	code    websocket.CloseCode // that the connection ends with
 }
 
-func newCarrier(farewell func(Disconnect, time.Duration) hub.Packet) *carrier {
-	return &carrier{farewell: farewell, news: make(chan struct{}, 1), gone: make(chan struct{}), code: websocket.CloseAbnormal}
+func newCarrier(room int, farewell func(Disconnect, time.Duration) hub.Packet) *carrier {
+	return &carrier{room: room, farewell: farewell, news: make(chan struct{}, 1), gone: make(chan struct{}), code: websocket.CloseAbnormal}
 }
 
 func (c *carrier) Send(p hub.Packet) bool {
@@ -38,7 +39,7 @@ func (c *carrier) Send(p hub.Packet) bool {
 	switch {
 	case c.over:
 		return true // whoever reads learns of the end
-	case c.bytes > 0 && c.bytes+p.Size() > connQueue:
+	case c.bytes > 0 && c.bytes+p.Size() > c.room:
 		c.full = true
 		return false
 	}

@@ -63,7 +63,7 @@ func (c *conversation) connect(ctx context.Context, cmd *command) error {
 		Codec:            c.codec,
 		Identity:         answer.identity,
 		Info:             cmd.info,
-		MaxQueue:         h.MaxQueue,
+		MaxQueue:         h.MaxQueue - h.connQueue,
 		MaxSubscriptions: h.MaxSubscriptions,
 		Lobby:            h.Lobby,
 		Stats:            h.Stats,

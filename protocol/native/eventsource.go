@@ -33,13 +33,13 @@ func (h *Handler) eventSource(w http.ResponseWriter, r *http.Request) {
 	}
 	h.connections.Add(1)
 	defer h.connections.Done()
-	c := newCarrier(func(d Disconnect, after time.Duration) hub.Packet { return &sourceEvent{retry: after} })
+	c := newCarrier(h.connQueue, func(d Disconnect, after time.Duration) hub.Packet { return &sourceEvent{retry: after} })
 	s := session.New(session.Config{
 		Hub:              h.Hub,
 		Transport:        c,
 		Codec:            sourceCodec{},
 		Identity:         session.NewIdentity(h.Node),
-		MaxQueue:         h.MaxQueue,
+		MaxQueue:         h.MaxQueue - h.connQueue,
 		MaxSubscriptions: h.MaxSubscriptions,
 		Stats:            h.Stats,
 	})

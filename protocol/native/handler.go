@@ -49,8 +49,12 @@ type Config struct {
 	// MaxData bounds the data of one publication, in bytes. Zero means 64 KiB.
 	MaxData int
 
-	// MaxQueue, MaxSubscriptions and Stats are those of session.Config.
-	MaxQueue         int
+	// MaxQueue bounds what waits to be sent to one client, in bytes. Zero means 1 MiB. A
+	// quarter of it, at most 64 KiB, waits in the connection, out of reach of the policies
+	// for slow consumers; the rest in the session.
+	MaxQueue int
+
+	// MaxSubscriptions and Stats are those of session.Config.
 	MaxSubscriptions int
 	Stats            *session.Stats
 
@@ -108,6 +112,8 @@ type Handler struct {
 	accept  websocket.AcceptOptions
 	blocked sync.Map // *websocket.Conn to *transport: those that have no room
 
+	connQueue int // the part of MaxQueue that waits in the connection
+
 	connections sync.WaitGroup // those that have not ended
 }
 
@@ -132,14 +138,14 @@ func New(config Config) (*Handler, error) {
 	if config.MaxQueue == 0 {
 		config.MaxQueue = 1 << 20
 	}
-	h := &Handler{Config: config}
+	h := &Handler{Config: config, connQueue: min(config.MaxQueue/4, maxConnQueue)}
 	h.accept = websocket.AcceptOptions{
 		Subprotocols:   []string{SubprotocolProtobuf, Subprotocol},
 		OriginPatterns: config.Origins,
 		// Base64 is a third longer than the data.
 		Limits: websocket.Limits{MaxMessageSize: int64(config.MaxData)*4/3 + maxEnvelope},
 		Queue: websocket.Queue{
-			MaxBytes: connQueue,
+			MaxBytes: h.connQueue,
 			Overflow: websocket.OverflowDropNew,
 			OnDrain:  func(conn *websocket.Conn) { drained(&h.blocked, conn) },
 		},

@@ -23,7 +23,7 @@ type httpClient struct {
 func (h *Handler) newHTTPClient(ctx context.Context, codec codec) *httpClient {
 	h.connections.Add(1)
 	h.Observer.Opened()
-	c := &httpClient{carrier: newCarrier(codec.disconnect)}
+	c := &httpClient{carrier: newCarrier(h.connQueue, codec.disconnect)}
 	c.talk.start(ctx, h, codec, c)
 	return c
 }

@@ -15,9 +15,9 @@ const (
 	// farewellTime bounds the sending of a disconnect push.
 	farewellTime = time.Second
 
-	// connQueue is what a connection takes before the session's own queue, with
-	// its policies, has to wait, in bytes.
-	connQueue = 64 << 10
+	// maxConnQueue is the most that a connection takes before the session's own queue,
+	// with its policies, has to wait, in bytes.
+	maxConnQueue = 64 << 10
 )
 
 // A transport is the session.Transport of a WebSocket connection.
