@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-15847954/ropewalk/api/apipb"
 	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
 )
 
 // maxReason bounds, in bytes, the reason that a client is disconnected for: it
@@ -29,22 +30,25 @@ type Clients interface {
 }
 
 // A Client is one of them. All methods may be called at once by many goroutines.
-// One that has ended in the meantime does nothing; that is no error.
 type Client interface {
 	// Describe says what it is at the moment.
 	Describe() Description
 
 	// Subscribe subscribes it to a channel and tells it so. The error is one of
-	// package hub's or session's, among them [hub.ErrAlreadySubscribed].
+	// package hub's or session's, among them [hub.ErrAlreadySubscribed], and
+	// [session.ErrClosed] for one that is not there any more, or not at the moment.
 	Subscribe(ctx context.Context, channel string) error
 
-	// Unsubscribe ends that and tells it so. The error is [hub.ErrNotSubscribed].
+	// Unsubscribe ends that and tells it so. The error is [hub.ErrNotSubscribed] or
+	// [session.ErrClosed].
 	Unsubscribe(channel string) error
 
-	// Send sends it a message past all channels. It never blocks.
-	Send(data []byte, contentType string)
+	// Send sends it a message past all channels. It never blocks. The error is
+	// [session.ErrClosed].
+	Send(data []byte, contentType string) error
 
-	// Disconnect ends it, tells it why, and whether to come back. It does not block.
+	// Disconnect ends it, tells it why, and whether to come back. One that is away is
+	// not waited for any longer. It does not block.
 	Disconnect(reason string, retry bool)
 }
 
@@ -130,7 +134,7 @@ func (s *service) Subscribe(ctx context.Context, r *apipb.SubscribeRequest) (*ap
 	}
 	n, err := s.each(r.Client, r.User, func(c Client) (bool, error) {
 		err := c.Subscribe(ctx, r.Channel)
-		if errors.Is(err, hub.ErrAlreadySubscribed) {
+		if errors.Is(err, hub.ErrAlreadySubscribed) || errors.Is(err, session.ErrClosed) {
 			return false, nil
 		}
 		return err == nil, err
@@ -145,7 +149,7 @@ func (s *service) Unsubscribe(_ context.Context, r *apipb.UnsubscribeRequest) (*
 	}
 	n, err := s.each(r.Client, r.User, func(c Client) (bool, error) {
 		err := c.Unsubscribe(r.Channel)
-		if errors.Is(err, hub.ErrNotSubscribed) {
+		if errors.Is(err, hub.ErrNotSubscribed) || errors.Is(err, session.ErrClosed) {
 			return false, nil
 		}
 		return err == nil, err
@@ -171,8 +175,7 @@ func (s *service) Send(_ context.Context, r *apipb.SendRequest) (*apipb.SendResp
 		return nil, err
 	}
 	n, err := s.each(r.Client, r.User, func(c Client) (bool, error) {
-		c.Send(r.Data, r.ContentType)
-		return true, nil
+		return c.Send(r.Data, r.ContentType) == nil, nil
 	})
 	return &apipb.SendResponse{Clients: n}, err
 }

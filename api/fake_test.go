@@ -183,8 +183,9 @@ func (c *fakeClient) note(what string) {
 	c.did = append(c.did, what)
 }
 
-func (c *fakeClient) Send(data []byte, contentType string) {
+func (c *fakeClient) Send(data []byte, contentType string) error {
 	c.note("send " + contentType + " " + string(data))
+	return nil
 }
 
 func (c *fakeClient) Disconnect(reason string, retry bool) {

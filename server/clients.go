@@ -2,8 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/seed-15847954/ropewalk/api"
 	"github.com/seed-15847954/ropewalk/hub"
@@ -31,16 +32,36 @@ func (c clients) Client(name string) api.Client {
 	if s := c.Set.Client(name); s != nil {
 		return client{s}
 	}
+	if c.lobby != nil {
+		if a, ok := c.lobby.Absent(name); ok {
+			return absent{a, c.lobby}
+		}
+	}
 	return nil
 }
 
 func (c clients) List(user, after string, limit int) ([]api.Client, bool) {
+	limit = max(limit, 1)
 	sessions, more := c.Set.List(user, after, limit)
-	found := make([]api.Client, len(sessions))
-	for i, s := range sessions {
-		found[i] = client{s}
+	found := make(map[string]api.Client)
+	for _, s := range sessions {
+		found[s.Client()] = client{s}
 	}
-	return found, more
+	if c.lobby != nil {
+		waiting, moreWait := c.lobby.List(user, after, limit)
+		for _, a := range waiting { // a session of the same client is at its end
+			found[a.Client] = absent{a, c.lobby}
+		}
+		more = more || moreWait
+	}
+	var page []api.Client
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if len(page) == limit {
+			return page, true
+		}
+		page = append(page, found[name])
+	}
+	return page, more
 }
 
 // client is one session.
@@ -57,11 +78,7 @@ func (c client) Describe() api.Description {
 
 func (c client) Subscribe(ctx context.Context, channel string) error {
 	t := session.Target{Channel: channel}
-	err := c.Session.Subscribe(ctx, session.Request{Target: t}, func(st session.Start) hub.Packet { return c.Codec.Subscribed(t, st) })
-	if errors.Is(err, session.ErrClosed) {
-		return nil // one that has ended does nothing
-	}
-	return err
+	return c.Session.Subscribe(ctx, session.Request{Target: t}, func(st session.Start) hub.Packet { return c.Codec.Subscribed(t, st) })
 }
 
 func (c client) Unsubscribe(channel string) error {
@@ -71,8 +88,21 @@ func (c client) Unsubscribe(channel string) error {
 	return nil
 }
 
-func (c client) Send(data []byte, contentType string) {
-	_ = c.Message(data, contentType) // one that has ended does nothing
-}
+func (c client) Send(data []byte, contentType string) error { return c.Message(data, contentType) }
 
 func (c client) Disconnect(reason string, retry bool) { c.Close(native.Disconnected(reason, retry)) }
+
+// absent is a client without a connection.
+type absent struct {
+	session.Absent
+	lobby *session.Lobby
+}
+
+func (a absent) Describe() api.Description {
+	return api.Description{Name: a.Client, User: a.User, Format: a.Format, Since: a.Since, Info: a.Info, Away: true}
+}
+
+func (absent) Subscribe(context.Context, string) error { return session.ErrClosed }
+func (absent) Unsubscribe(string) error                { return session.ErrClosed }
+func (absent) Send([]byte, string) error               { return session.ErrClosed }
+func (a absent) Disconnect(string, bool)               { a.lobby.GiveUp(a.Client) }

@@ -3,12 +3,17 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	ropewalk "github.com/seed-15847954/ropewalk/client"
+	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
 )
 
 // call calls a method of the api that has to succeed.
@@ -93,11 +98,82 @@ func TestStrangersAreNoClients(t *testing.T) {
 	if s.call("connections", "{}", &got); len(got.Connections) != 1 {
 		t.Errorf("connections behind connect = %+v, want 1", got)
 	}
-	// One that has ended in the meantime does nothing.
 	c := clients{s.sessions, nil}.Client(got.Connections[0].Client)
 	_ = p.Close(1000, "")
 	<-c.(client).Done()
-	if err := c.Subscribe(context.Background(), "news"); err != nil {
-		t.Errorf("Subscribe behind the end = %v, want nil", err)
+	if err := c.Subscribe(context.Background(), "news"); !errors.Is(err, session.ErrClosed) {
+		t.Errorf("Subscribe behind the end = %v, want ErrClosed", err)
+	}
+}
+
+// A client that has lost its connection is listed, nothing reaches it, and a back end can
+// end the waiting for it.
+func TestClientsThatAreAway(t *testing.T) {
+	s := start(t, Config{ResumeTime: time.Hour, Channels: &hub.Options{Presence: true}})
+	var names []string
+	for range 3 {
+		p := s.dial()
+		p.send(`{"id":1,"connect":{"info":{"x":1},"subscriptions":[{"channel":"news"}]}}`)
+		name := p.receive().Connect.Client
+		names = append(names, name)
+		if len(names) < 3 {
+			live := s.sessions.Client(name)
+			_ = p.CloseNow()
+			<-live.Done()
+		}
+	}
+	away := map[string]bool{names[0]: true, names[1]: true, names[2]: false}
+	slices.Sort(names)
+
+	type page struct {
+		Connections []struct {
+			Client string
+			Away   bool
+			Info   struct{ X int }
+		}
+		More bool
+	}
+	after := ""
+	for i, name := range names {
+		var got page
+		s.call("connections", fmt.Sprintf(`{"after":%q,"limit":1}`, after), &got)
+		if len(got.Connections) != 1 || got.More != (i < 2) {
+			t.Fatalf("page %d = %+v", i, got)
+		}
+		if c := got.Connections[0]; c.Client != name || c.Away != away[name] || c.Info.X != 1 {
+			t.Errorf("page %d = %+v, want %s, away = %v", i, c, name, away[name])
+		}
+		after = name
+	}
+	for _, name := range names {
+		want := 1
+		if away[name] {
+			want = 0
+		}
+		for method, body := range map[string]string{
+			"send":      `{"client":%q,"data":1}`,
+			"subscribe": `{"client":%q,"channel":"other"}`,
+		} {
+			var got many
+			if s.call(method, fmt.Sprintf(body, name), &got); got.Clients != want {
+				t.Errorf("%s = %+v, want %d clients", method, got, want)
+			}
+		}
+	}
+	var count struct{ Clients int }
+	if s.call("presence_count", `{"channel":"news"}`, &count); count.Clients != 3 {
+		t.Errorf("%d clients are present, want 3", count.Clients)
+	}
+	for name := range away {
+		if away[name] {
+			s.call("disconnect", fmt.Sprintf(`{"client":%q}`, name), new(many))
+		}
+	}
+	if s.call("presence_count", `{"channel":"news"}`, &count); count.Clients != 1 {
+		t.Errorf("%d clients are present when two were given up, want 1", count.Clients)
+	}
+	var got page
+	if s.call("connections", "{}", &got); len(got.Connections) != 1 || got.More {
+		t.Errorf("connections = %+v, want 1", got)
 	}
 }

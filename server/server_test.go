@@ -120,7 +120,7 @@ type position struct {
 // A message is what the server sends, as far as these tests look at it.
 type message struct {
 	ID          uint64
-	Connect     *struct{ Session string }
+	Connect     *struct{ Session, Client string }
 	Subscribe   *struct{ Position position }
 	Publish     *struct{ Position position }
 	Publication *struct {

@@ -22,6 +22,7 @@ type Lobby struct {
 
 // A guest is a client without a connection.
 type guest struct {
+	Absent
 	identity Identity
 	hub      *hub.Hub
 	channels []string // in whose presence it is
@@ -40,7 +41,10 @@ func resumable(cause error) bool {
 
 // wait takes over from a session whose subscriptions are gone.
 func (l *Lobby) wait(s *Session, subs []*subscription) {
-	g := &guest{identity: s.Identity, hub: s.Hub}
+	g := &guest{
+		Absent:   Absent{Client: s.Client(), User: s.User, Info: s.Info, Format: s.Codec.Format(), Since: s.Since()},
+		identity: s.Identity, hub: s.Hub,
+	}
 	for _, sub := range subs {
 		if sub.handOver() {
 			g.channels = append(g.channels, sub.target.Channel)
