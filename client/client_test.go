@@ -257,6 +257,40 @@ func testRecovers(t *testing.T, e client.Encoding) {
 	c.Close()
 }
 
+// What the program ends while the answer to connect is to come, the server has to be told
+// of, before it hears of a new subscription to the same channel.
+func TestUnsubscribeWhileConnecting(t *testing.T) { inBoth(t, testUnsubscribeWhileConnecting) }
+
+func testUnsubscribeWhileConnecting(t *testing.T, e client.Encoding) {
+	asked, ended := make(chan struct{}), make(chan struct{})
+	s := newServer(t, e,
+		func(p *player) {
+			p.answer("connect", `{}`, connected)
+			p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
+			p.conn.CloseNow()
+		},
+		func(p *player) {
+			id := p.expect("connect", `{"session":"n.s1","subscriptions":[{"channel":"news","from":{"epoch":"e","offset":3}}]}`)
+			close(asked)
+			<-ended
+			p.send(fmt.Sprintf(`{"id":%d,"connect":{"session":"n.s1","client":"c1","resumed":true,"subscriptions":[{"subscribe":{"position":{"epoch":"e","offset":3},"recovered":true}}]}}`, id))
+			p.answer("unsubscribe", `{"channel":"news"}`, `{}`)
+			p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":5}}`)
+			p.wait()
+		})
+	c := newClient(t, s, client.Options{})
+	sub := subscribe(t, c, nil)
+	want(t, sub, "subscribed:3:false")
+	<-asked
+	if err := sub.Unsubscribe(t.Context()); err != nil {
+		t.Errorf("Unsubscribe = %v", err)
+	}
+	sub = subscribe(t, c, nil)
+	close(ended)
+	want(t, sub, "subscribed:5:false")
+	c.Close()
+}
+
 // A broken chain is mended by subscribing anew from the last position.
 func TestBrokenChain(t *testing.T) { inBoth(t, testBrokenChain) }
 

@@ -46,12 +46,27 @@ func (l *link) over() bool {
 // send sends a command and has replied called with its reply by the goroutine that
 // reads, before it reads on. Replied must not block.
 func (l *link) send(ctx context.Context, name string, body any, replied func(*message)) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	return l.transmit(ctx, name, body, replied)
+}
+
+// lock takes sending, or returns the cause of ctx's end. It comes before Client.mu.
+func (l *link) lock(ctx context.Context) error {
 	select {
 	case l.sending <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	defer func() { <-l.sending }()
+}
+
+func (l *link) unlock() { <-l.sending }
+
+// transmit is send with sending held.
+func (l *link) transmit(ctx context.Context, name string, body any, replied func(*message)) error {
 	l.lastID++
 	b, err := l.client.codec.encode(&command{id: l.lastID, name: name, body: body})
 	if err != nil {

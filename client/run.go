@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/websocket"
@@ -128,7 +129,9 @@ func (c *Client) greet(ctx context.Context, l *link) error {
 	if len(reply.Connect.Subscriptions) != len(first) {
 		return errors.New("client: the server's answer to connect has another number of subscriptions")
 	}
-	c.welcome(l, reply.Connect, first)
+	if err := c.welcome(ctx, l, reply.Connect, first); err != nil {
+		return err
+	}
 	for _, s := range rest {
 		if err := c.ask(ctx, l, s); err != nil {
 			return err
@@ -155,12 +158,10 @@ func (c *Client) wanted() (first, rest []*Subscription) {
 }
 
 // welcome takes the answer to connect over.
-func (c *Client) welcome(l *link, m *connected, first []*Subscription) {
-	c.mu.Lock()
-	c.session = m.Session
-	c.link = l
-	c.signal()
-	c.mu.Unlock()
+func (c *Client) welcome(ctx context.Context, l *link, m *connected, first []*Subscription) error {
+	if err := c.adopt(ctx, l, m, first); err != nil {
+		return err
+	}
 	c.options.OnConnected(Connected{Client: m.Client, Node: m.Node, Resumed: m.Resumed})
 	c.mu.Lock()
 	for i, s := range first {
@@ -176,6 +177,29 @@ func (c *Client) welcome(l *link, m *connected, first []*Subscription) {
 	c.mu.Unlock()
 	for _, s := range late {
 		c.resubscribe(l, s)
+	}
+	return nil
+}
+
+// adopt makes l the client's connection, once the server knows which of the subscriptions
+// that went with connect the program has ended since: it had no connection to say so.
+func (c *Client) adopt(ctx context.Context, l *link, m *connected, first []*Subscription) error {
+	first = slices.Clone(first)
+	for {
+		c.mu.Lock()
+		i := slices.IndexFunc(first, func(s *Subscription) bool { return s.err != nil })
+		if i < 0 {
+			c.session = m.Session
+			c.link = l
+			c.signal()
+			c.mu.Unlock()
+			return nil
+		}
+		c.mu.Unlock()
+		if err := l.send(ctx, "unsubscribe", first[i].target.unsubscribe(), func(*message) {}); err != nil {
+			return err
+		}
+		first = slices.Delete(first, i, i+1)
 	}
 }
 

@@ -231,6 +231,16 @@ func (c *Client) resubscribe(l *link, s *Subscription) {
 }
 
 func (c *Client) ask(ctx context.Context, l *link, s *Subscription) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	return c.askNow(ctx, l, s)
+}
+
+// askNow is ask with l.sending held, so that no Unsubscribe is sent between the decision to
+// ask and the asking.
+func (c *Client) askNow(ctx context.Context, l *link, s *Subscription) error {
 	c.mu.Lock()
 	if s.state != idle || s.err != nil || c.link != l {
 		c.mu.Unlock()
@@ -240,7 +250,7 @@ func (c *Client) ask(ctx context.Context, l *link, s *Subscription) error {
 	s.asks++
 	asks, request := s.asks, s.request()
 	c.mu.Unlock()
-	return l.send(ctx, "subscribe", request, func(m *message) {
+	return l.transmit(ctx, "subscribe", request, func(m *message) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if s.asks == asks {
@@ -308,7 +318,6 @@ func (c *Client) take(l *link, t target, pos Position, prev uint64, event func()
 		return
 	}
 	if !t.pattern && (s.last.Epoch != pos.Epoch || s.last.Offset != prev) {
-		s.state = idle
 		c.mu.Unlock()
 		c.again(l, s)
 		return
@@ -330,15 +339,32 @@ func (c *Client) awaitRoom(l *link, s *Subscription) {
 	}
 }
 
-// again ends the subscription at the server and subscribes anew.
+// again ends the subscription at the server and subscribes anew, unless the program has
+// ended it meanwhile.
 func (c *Client) again(l *link, s *Subscription) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.ConnectTimeout)
 	defer cancel()
-	if err := l.send(ctx, "unsubscribe", s.target.unsubscribe(), func(*message) {}); err != nil {
+	if err := c.renew(ctx, l, s); err != nil {
 		_ = l.conn.CloseNow()
-		return
 	}
-	c.resubscribe(l, s)
+}
+
+func (c *Client) renew(ctx context.Context, l *link, s *Subscription) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	c.mu.Lock()
+	ended := s.err != nil
+	s.state = idle
+	c.mu.Unlock()
+	if ended {
+		return nil // the one who ended it has told the server
+	}
+	if err := l.transmit(ctx, "unsubscribe", s.target.unsubscribe(), func(*message) {}); err != nil {
+		return err
+	}
+	return c.askNow(ctx, l, s)
 }
 
 // change queues a join or a leave.
@@ -373,7 +399,7 @@ func (c *Client) begun(l *link, m *subscribed) {
 	}
 	s.asks++
 	if s.last != nil && *s.last != m.Position {
-		s.state = idle
+		s.state = asked // whoever ends it meanwhile has to tell the server
 		c.mu.Unlock()
 		c.again(l, s)
 		return
