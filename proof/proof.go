@@ -80,7 +80,7 @@ type Result struct {
 	Fault   string
 	Seed    uint64
 	Verdict check.Verdict
-	Acts    int // of the fault: connections broken, restarts, times that a policy was applied
+	Acts    int // of the fault: connections broken, restarts, times that the policy was applied
 	Took    time.Duration
 
 	// Failures say what is wrong besides violations of invariants: a client that never

@@ -18,6 +18,7 @@ type reader struct {
 	member *member
 
 	ready chan struct{} // closed by the first Subscribed
+	over  chan struct{} // closed when run has returned
 
 	// Owned by run, and by others once that has returned.
 	events []check.Event
@@ -26,16 +27,18 @@ type reader struct {
 	mu      sync.Mutex
 	last    client.Position // of the last event
 	goal    *client.Position
+	once    sync.Once
 	reached chan struct{} // closed when last is at goal
 }
 
 func newReader(m *member, p followPlan) *reader {
-	return &reader{plan: p, member: m, ready: make(chan struct{}), reached: make(chan struct{})}
+	return &reader{plan: p, member: m, ready: make(chan struct{}), over: make(chan struct{}), reached: make(chan struct{})}
 }
 
 // run follows the channel as planned until the client is closed. Ctx is for what it waits for
 // besides.
 func (r *reader) run(ctx context.Context, p *progress) {
+	defer close(r.over)
 	if p.wait(ctx, r.plan.join) != nil {
 		return
 	}
@@ -139,7 +142,7 @@ func (r *reader) moved(p client.Position) {
 		close(r.ready)
 	}
 	r.last = p
-	r.arrive()
+	r.look()
 }
 
 func (r *reader) position() client.Position {
@@ -148,24 +151,37 @@ func (r *reader) position() client.Position {
 	return r.last
 }
 
-// aim says where the log ends. Reached is closed once the reader is there.
+// aim says where the log ends.
 func (r *reader) aim(goal client.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.goal = &goal
-	r.arrive()
+	r.look()
 }
 
-// arrive closes reached when it is time. mu is held.
-func (r *reader) arrive() {
-	if r.goal == nil || r.goal.Epoch != r.last.Epoch || r.last.Offset < r.goal.Offset {
-		return
+// look closes reached when it is time. mu is held.
+func (r *reader) look() {
+	if r.there() {
+		r.once.Do(func() { close(r.reached) })
 	}
+}
+
+// there reports whether the reader is at the end of the log. mu is held.
+func (r *reader) there() bool {
+	return r.goal != nil && r.goal.Epoch == r.last.Epoch && r.last.Offset >= r.goal.Offset
+}
+
+// arrived waits until the reader is at the end of the log, and reports whether it is before ctx
+// ends or its subscription does.
+func (r *reader) arrived(ctx context.Context) bool {
 	select {
 	case <-r.reached:
-	default:
-		close(r.reached)
+	case <-r.over:
+	case <-ctx.Done():
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.there()
 }
 
 // fingerprint is what stands for data in a history.

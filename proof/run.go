@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/client"
@@ -29,8 +28,9 @@ type run struct {
 	back       *back // of publishers, through the proxy
 	direct     *back // of the fault, past it
 
-	chance *rand.Rand // the fault's
-	acts   atomic.Int64
+	// Owned by the fault.
+	chance *rand.Rand
+	acts   int
 
 	// Owned by do, and then by judge.
 	began    time.Time
@@ -59,7 +59,7 @@ func newRun(server Server, f *Fault, c Config) (*run, error) {
 	}
 	r.back = newBack(addr)
 	for i, plans := range plan.clients {
-		m, err := newMember(addr, i, f.narrow(i), plans)
+		m, err := newMember(addr, i, f.stalled(i), plans)
 		if err != nil {
 			r.close()
 			return nil, err
@@ -68,8 +68,8 @@ func newRun(server Server, f *Fault, c Config) (*run, error) {
 	}
 	for i, plans := range plan.publishers {
 		p := &publisher{name: fmt.Sprintf("back end %d", i), sender: r.back, plans: plans}
-		if i%2 == 1 {
-			m := r.members[len(r.members)-1-i/2]
+		if i%2 == 1 && i < len(r.members) {
+			m := r.members[i] // an odd one, which is never stalled
 			p.name, p.sender = m.name, clientSender{m.client}
 		}
 		r.publishers = append(r.publishers, p)
@@ -113,7 +113,7 @@ func (r *run) do(ctx context.Context) error {
 	for _, p := range r.publishers {
 		group.Go(func() { p.run(ctx, r.progress) })
 	}
-	err := r.fault.do(ctx, r)
+	err := r.fault.act(ctx, r)
 	group.Wait()
 	r.phase("published")
 	if r.proxy != nil {
@@ -126,7 +126,10 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	r.phase("quiet")
-	return r.fault.after(ctx, r)
+	if r.fault.count == nil {
+		return nil
+	}
+	return r.fault.count(ctx, r)
 }
 
 // ready waits until those are subscribed who are to be from the beginning.
@@ -140,6 +143,7 @@ func (r *run) ready(ctx context.Context) error {
 			}
 			select {
 			case <-reader.ready:
+			case <-reader.over: // with an error
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -165,9 +169,7 @@ func (r *run) quiet(ctx context.Context) error {
 	defer cancel()
 	for _, m := range r.members {
 		for _, reader := range m.readers {
-			select {
-			case <-reader.reached:
-			case <-ctx.Done():
+			if !reader.arrived(ctx) {
 				r.failed("%s is not at the end of channel %q, but at %v", m.name, reader.plan.channel, reader.position())
 			}
 		}
@@ -223,7 +225,7 @@ func (r *run) judge() *Result {
 		}
 	}
 	result := &Result{
-		Fault: r.fault.Name, Seed: r.config.Seed, Acts: int(r.acts.Load()), phases: strings.Join(r.phases, ", "),
+		Fault: r.fault.Name, Seed: r.config.Seed, Acts: r.acts, phases: strings.Join(r.phases, ", "),
 		Verdict: check.Check(h), Failures: r.failures, history: h,
 	}
 	r.fault.expect(result)

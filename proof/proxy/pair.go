@@ -15,16 +15,13 @@ const (
 	// Reset breaks both sides at once; what was under way is gone.
 	Reset Way = iota
 
-	// Down lets a few bytes more through to the client, and then breaks both sides: most
-	// often in the middle of a frame.
+	// Down lets a few bytes more through to the client, or none, and then breaks both sides: most
+	// often in the middle of a frame. What the server has done by then is done, but its
+	// answer is lost.
 	Down
 
 	// Up is the same towards the server.
 	Up
-
-	// Deaf lets nothing through to the client any more, and breaks both sides behind the next
-	// bytes of the client: the server acts, and its answer is lost.
-	Deaf
 
 	ways
 )
@@ -44,11 +41,10 @@ type pair struct {
 }
 
 // A stream is one direction. More is how many bytes come through before the pair is
-// cut, or negative without a bound; at muted nothing comes through.
+// cut, or negative without a bound.
 type stream struct {
-	mu    sync.Mutex
-	more  int
-	muted bool
+	mu   sync.Mutex
+	more int
 }
 
 func newPair(client, server net.Conn) *pair {
@@ -64,9 +60,6 @@ func (p *pair) damage(way Way, more int) {
 	case Down:
 		p.down.bound(more)
 	case Up:
-		p.up.bound(more)
-	case Deaf:
-		p.down.mute()
 		p.up.bound(more)
 	default:
 		p.once.Do(func() {
@@ -127,20 +120,11 @@ func (s *stream) bound(more int) {
 	s.more = more
 }
 
-func (s *stream) mute() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.muted = true
-}
-
 // allow returns how many of n bytes come through, and whether they are the last.
 func (s *stream) allow(n int) (allowed int, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.muted:
-		return 0, false
-	case s.more < 0:
+	if s.more < 0 || n == 0 {
 		return n, false
 	}
 	allowed = min(n, s.more)

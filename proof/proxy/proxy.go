@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -19,7 +20,6 @@ type Proxy struct {
 	mu     sync.Mutex
 	pairs  []*pair // in the order in which they were opened
 	closed bool
-	cuts   int
 }
 
 // New returns a proxy for a target, host:port, which need not listen yet.
@@ -41,44 +41,40 @@ func (p *Proxy) Close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
 	p.closed = true
-	pairs := p.pairs
 	p.mu.Unlock()
-	for _, pair := range pairs {
+	for _, pair := range p.open() {
 		pair.cut()
 	}
 	p.group.Wait()
 }
 
-// Cuts returns how many connections it has broken.
-func (p *Proxy) Cuts() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.cuts
-}
-
 // Break breaks n of the connections, each in a way that rng decides, or as many as there are:
-// at once, or in the middle of what goes up or down next. It does not wait for that.
-func (p *Proxy) Break(rng *rand.Rand, n int) {
-	p.mu.Lock()
-	open := append([]*pair(nil), p.pairs...)
-	p.mu.Unlock()
+// at once, or in the middle of what goes up or down next. It does not wait for that, and returns
+// how many they are.
+func (p *Proxy) Break(rng *rand.Rand, n int) int {
+	open := p.open()
 	rng.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
-	for _, pair := range open[:min(n, len(open))] {
-		pair.damage(Way(rng.IntN(int(ways))), 1+rng.IntN(maxMore))
+	open = open[:min(n, len(open))]
+	for _, pair := range open {
+		pair.damage(Way(rng.IntN(int(ways))), rng.IntN(maxMore))
 	}
+	return len(open)
 }
 
 // Heal ends the connections that are to be broken and are not yet, since nothing went through
 // them. From then on all is well until the next Break.
 func (p *Proxy) Heal() {
-	p.mu.Lock()
-	open := append([]*pair(nil), p.pairs...)
-	p.mu.Unlock()
-	for _, pair := range open {
+	for _, pair := range p.open() {
 		if pair.broken.Load() {
 			pair.cut()
 		}
 	}
+}
+
+func (p *Proxy) open() []*pair {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.pairs)
 }
 
 func (p *Proxy) accept() {
@@ -120,13 +116,5 @@ func (p *Proxy) add(pair *pair) bool {
 func (p *Proxy) remove(gone *pair) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, pair := range p.pairs {
-		if pair == gone {
-			p.pairs = append(p.pairs[:i], p.pairs[i+1:]...)
-			break
-		}
-	}
-	if gone.broken.Load() {
-		p.cuts++
-	}
+	p.pairs = slices.DeleteFunc(p.pairs, func(pair *pair) bool { return pair == gone })
 }
