@@ -21,7 +21,7 @@ var (
 // hands it to every node that has subscribed to its channel.
 // All methods may be called at once by many goroutines.
 //
-// What more a broker can do it shows by being a [Historian], a [PresenceKeeper] or
+// What more a broker can do it shows by being a [Historian] or [NearHistorian], a [PresenceKeeper] or
 // a [PatternBroker].
 type Broker interface {
 	// Publish appends m to its channel's log and returns its position. When the
@@ -77,6 +77,15 @@ type Historian interface {
 	// why the log cannot be read; a channel without a log has an empty page at its
 	// present position.
 	History(ctx context.Context, channel string, q Query) (Page, error)
+}
+
+// A NearHistorian is a Historian that keeps what was published in the memory of this
+// process. The hub keeps no publications of its own then, and reads as often as it is asked.
+type NearHistorian interface {
+	Historian
+
+	// Near does nothing.
+	Near()
 }
 
 // A Query asks for a part of a log.

@@ -20,7 +20,7 @@ type Config struct {
 
 	// TailBytes bounds the memory of recent publications, over all channels, that
 	// the node keeps for clients that come back. Zero means 64 MiB, and a
-	// negative value that nothing is kept.
+	// negative value that nothing is kept. Nothing is kept of a [NearHistorian] either.
 	TailBytes int
 }
 

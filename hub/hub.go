@@ -23,6 +23,7 @@ const shardCount = 64
 type Hub struct {
 	// Constant after New.
 	broker  Broker
+	near    bool // the broker is a NearHistorian
 	options *optionsTable
 	seed    maphash.Seed
 
@@ -52,6 +53,9 @@ func New(broker Broker, config Config) *Hub {
 	h.tails.limit = int64(config.TailBytes)
 	if config.TailBytes == 0 {
 		h.tails.limit = defaultTailBytes
+	}
+	if _, h.near = broker.(NearHistorian); h.near {
+		h.tails.limit = -1
 	}
 	for i := range h.shards {
 		h.shards[i].channels = make(map[string]*channel)

@@ -68,6 +68,9 @@ func (h *history) drop(n int) {
 
 // expire forgets what is too old, and returns how many bytes that were.
 func (h *history) expire(now time.Time) int {
+	if h.empty() || now.Sub(h.kept[0].Time) < h.time {
+		return 0
+	}
 	before := h.size
 	h.drop(sort.Search(len(h.kept), func(i int) bool { return now.Sub(h.kept[i].Time) < h.time }))
 	return before - h.size

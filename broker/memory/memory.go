@@ -80,6 +80,9 @@ func (b *Broker) Publish(_ context.Context, m hub.Message, o hub.PublishOptions)
 	return done, err
 }
 
+// Near says that history is in the memory of this process, as [hub.NearHistorian] has it.
+func (b *Broker) Near() {}
+
 func (b *Broker) published(offset uint64) hub.Published {
 	return hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}}
 }

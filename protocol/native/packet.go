@@ -2,6 +2,7 @@ package native
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-15847954/ropewalk/websocket"
 )
@@ -11,8 +12,10 @@ type packet struct {
 	bytes []byte
 	typ   websocket.MessageType
 
-	// shared says that many get it, so that it is worth preparing for the WebSocket.
+	// shared says that many may get it. From the second one on it is worth preparing for
+	// the WebSocket: many channels have one subscriber, and history keeps their packets.
 	shared   bool
+	sent     atomic.Bool
 	once     sync.Once
 	prepared *websocket.Prepared
 }
@@ -22,7 +25,7 @@ func (p *packet) Size() int { return len(p.bytes) }
 
 // send hands the packet to a connection, which does not block.
 func (p *packet) send(conn *websocket.Conn) error {
-	if !p.shared {
+	if !p.shared || p.isFirst() {
 		return conn.Send(p.typ, p.bytes)
 	}
 	p.once.Do(func() { p.prepared, _ = websocket.Prepare(p.typ, p.bytes) })
@@ -39,3 +42,6 @@ func (p *packet) forMany() *packet {
 	p.shared = true
 	return p
 }
+
+// isFirst reports whether p was not sent before. (Most calls only read.)
+func (p *packet) isFirst() bool { return !p.sent.Load() && !p.sent.Swap(true) }
