@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -59,13 +60,13 @@ func (h *Handler) eventSource(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Observer.Opened()
 	defer func() { h.Observer.Closed(c.closeCode()) }()
-	at := places{}
+	cur := newCursor(channels, from)
 	c.write(w, r, framing{"text/event-stream", ":\n\n", func(b []byte, p hub.Packet) []byte {
 		e := p.(*sourceEvent)
 		if e.cause != nil && e.cause.Retry {
 			s.Close(Ended) // the page comes back by itself, which is how it subscribes again
 		}
-		return at.append(b, e)
+		return cur.append(b, e)
 	}}, s.Ready, h.Observer)
 }
 
@@ -128,8 +129,32 @@ func (at places) id() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// A cursor is how far an EventSource is in the channels that it has asked for. A back end
+// may have subscribed it to others, which it does not ask for when it comes back.
+type cursor struct {
+	channels []string
+	at       places
+}
+
+// newCursor returns one that begins where the client is. The events of a channel wait
+// behind those of others: an id in between that did not have its place would let the
+// client come back without it, and lose what it has missed.
+func newCursor(channels []string, from places) *cursor {
+	c := &cursor{channels, places{}}
+	for channel, pos := range from {
+		c.move(channel, pos)
+	}
+	return c
+}
+
+func (c *cursor) move(channel string, pos hub.Position) {
+	if slices.Contains(c.channels, channel) {
+		c.at[channel] = pos
+	}
+}
+
 // append appends an event as EventSource reads it, and moves its channel on.
-func (at places) append(b []byte, e *sourceEvent) []byte {
+func (c *cursor) append(b []byte, e *sourceEvent) []byte {
 	var lost string
 	switch {
 	case e.retry > 0:
@@ -140,16 +165,16 @@ func (at places) append(b []byte, e *sourceEvent) []byte {
 		lost = string(e.cause.Code)
 	case e.start != nil:
 		if e.start.Position != nil {
-			at[e.channel] = *e.start.Position
+			c.move(e.channel, *e.start.Position)
 		}
 		if e.start.Recovered != nil && !*e.start.Recovered {
 			lost = e.start.Reason()
 		}
 	case e.channel != "":
-		at[e.channel] = e.position
+		c.move(e.channel, e.position)
 	}
 	b = append(b, "id: "...)
-	b = append(b, at.id()...)
+	b = append(b, c.at.id()...)
 	b = append(b, '\n')
 	if lost != "" {
 		b = append(b, "event: lost\ndata: "...)

@@ -2,11 +2,14 @@ package native
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/broker/memory"
@@ -155,4 +158,35 @@ func TestEventSourceBinary(t *testing.T) {
 	s.expect(`"content_type":"application/octet-stream"`)
 	b.publish(t, "a", "[1,\n2]")
 	s.expect(`"data":[1, 2]`)
+}
+
+// Wherever the answer to one that comes back is cut, the id that came last says where all
+// of its channels are: none of them begins anew without a word.
+func TestEventSourceCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newsBackEnd(t)
+		b.publish(t, "a", "0")
+		b.publish(t, "b", "0")
+		top, err := b.Hub.History(t.Context(), "a", hub.Query{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		epoch := top.Top.Epoch
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		from := places{"a": {Epoch: epoch}, "b": {Epoch: epoch}, "c": {Epoch: epoch}}
+		w := b.request(ctx, http.MethodGet, "/sse?channel=a&channel=b", "", "Last-Event-ID", from.id())
+		for line := range strings.Lines(w.Body.String()) {
+			id, ok := strings.CutPrefix(strings.TrimSpace(line), "id: ")
+			if !ok {
+				continue
+			}
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/sse?last_event_id="+id, nil)
+			at, err := lastEvent(r)
+			if err != nil || len(at) != 2 || at["a"].Epoch != epoch || at["b"].Epoch != epoch {
+				t.Errorf("an id says %v, %v, want the places of a and b", at, err)
+			}
+		}
+		b.Wait()
+	})
 }
