@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,11 @@ func TestPage(t *testing.T) {
 			paths = append(paths, m[1])
 		}
 	}
+	client := slices.Index(paths, "/ropewalk.js") // which is not the page's alone
+	if client < 0 {
+		t.Fatalf("the page names %v, want the client among them", paths)
+	}
+	paths = slices.Delete(paths, client, client+1)
 	if len(paths) != len(console.Paths()) {
 		t.Errorf("the page names %v, want the paths %v", paths, console.Paths())
 	}
@@ -51,6 +57,26 @@ func TestPage(t *testing.T) {
 	}
 	if w := get("/console/"); w.Code != http.StatusNotFound {
 		t.Errorf("GET /console/ = %d, want 404", w.Code)
+	}
+}
+
+// Pages of every origin may load the client, and need not load it twice.
+func TestClient(t *testing.T) {
+	w := httptest.NewRecorder()
+	console.Client().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ropewalk.js", nil))
+	h := w.Header()
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "Ropewalk") || !strings.HasPrefix(h.Get("Content-Type"), "text/javascript") {
+		t.Errorf("GET = %d, %s, %d bytes", w.Code, h.Get("Content-Type"), w.Body.Len())
+	}
+	if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+		t.Errorf("headers are %v, want that every page may load it", h)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/ropewalk.js", nil)
+	r.Header.Set("If-None-Match", h.Get("ETag"))
+	w = httptest.NewRecorder()
+	console.Client().ServeHTTP(w, r)
+	if w.Code != http.StatusNotModified {
+		t.Errorf("GET once more = %d, want 304", w.Code)
 	}
 }
 

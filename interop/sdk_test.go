@@ -86,7 +86,7 @@ func TestSDKInBrowsers(t *testing.T) {
 			t.Run(way[0]+" "+way[1], func(t *testing.T) {
 				var steps []string
 				w.with(t).run(script+`
-					const { Ropewalk } = await import("/console/ropewalk.js");
+					const { Ropewalk } = await import("/ropewalk.js");
 					const [transport, encoding] = `+toJSON(t, way)+`;
 					return scenario({ Ropewalk, url: location.origin, transport, encoding });`, &steps)
 				if len(steps) < 15 {

@@ -149,6 +149,7 @@ func (s *Server) routes() ([]route, error) {
 	routes = append(routes, []route{
 		{"GET /health", http.HandlerFunc(s.health)},
 		{"GET /metrics", m.handler()},
+		{"GET /ropewalk.js", console.Client()},
 	}...)
 	calls := api.New(api.Config{
 		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions, s.lobby}, Slow: &s.stats,

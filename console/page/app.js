@@ -1,4 +1,4 @@
-import { Ropewalk } from "./ropewalk.js";
+import { Ropewalk } from "/ropewalk.js";
 import { $, addNote, addPublication, addWire, clearMessages, element } from "./log.js";
 import { forgetPresence, join, leave, readPresence, setOwnName } from "./presence.js";
 
