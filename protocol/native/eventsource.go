@@ -1,6 +1,7 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,14 +10,19 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
 )
 
-// maxSources bounds the channels of one EventSource, whose positions stand in each id.
-const maxSources = 32
+// maxSources bounds the channels of one EventSource, and maxSourceNames their names together
+// in bytes. With their positions they stand in each id, which has to fit into a header.
+const (
+	maxSources     = 32
+	maxSourceNames = 2 << 10
+)
 
 // eventSource serves the EventSource of a page that has no client library: the
 // publications of the channels in the query, as JSON objects. Each event's id says
@@ -25,6 +31,10 @@ func (h *Handler) eventSource(w http.ResponseWriter, r *http.Request) {
 	channels := r.URL.Query()["channel"]
 	if len(channels) == 0 || len(channels) > maxSources {
 		h.refuse(w, r, refusal{http.StatusBadRequest, "bad_request", fmt.Sprintf("the query needs channel, 1 to %d times", maxSources)})
+		return
+	}
+	if len(strings.Join(channels, "")) > maxSourceNames {
+		h.refuse(w, r, refusal{http.StatusBadRequest, "bad_request", fmt.Sprintf("the names of the channels have more than %d bytes together", maxSourceNames)})
 		return
 	}
 	from, err := lastEvent(r)
@@ -125,8 +135,11 @@ func lastEvent(r *http.Request) (places, error) {
 
 // id is the id of an event behind which the channels are where at says.
 func (at places) id() string {
-	b, _ := json.Marshal(at) // strings and numbers
-	return base64.RawURLEncoding.EncodeToString(b)
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // which would make names longer
+	_ = encoder.Encode(at)       // strings and numbers
+	return base64.RawURLEncoding.EncodeToString(b.Bytes())
 }
 
 // A cursor is how far an EventSource is in the channels that it has asked for. A back end

@@ -366,3 +366,65 @@ func FuzzHTTP(f *testing.F) {
 		})
 	})
 }
+
+// A chunkWriter notes the longest piece that is written.
+type chunkWriter struct {
+	*httptest.ResponseRecorder
+	longest int
+}
+
+func (w *chunkWriter) Write(b []byte) (int, error) {
+	w.longest = max(w.longest, len(b))
+	return w.ResponseRecorder.Write(b)
+}
+
+// The ids of an EventSource are longer than what they come with, and yet what is made of all
+// that waits for one client is never held at once.
+//
+// Security 2.
+func TestEventSourceWritesPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBackEnd(t, Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{Default: hub.Options{History: 500, HistoryTime: time.Minute}})})
+		query, from := "", places{}
+		for i := range maxSources {
+			channel := fmt.Sprintf("%02d%s", i, strings.Repeat("x", maxSourceNames/maxSources-2))
+			query += "&channel=" + channel
+			b.publish(t, channel, "0")
+			top, err := b.Hub.History(t.Context(), channel, hub.Query{Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			from[channel] = top.Top
+		}
+		for i := range 250 {
+			b.publish(t, fmt.Sprintf("00%s", strings.Repeat("x", maxSourceNames/maxSources-2)), fmt.Sprint(i))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		w := &chunkWriter{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/sse?"+query[1:], nil)
+		r.Header.Set("Last-Event-ID", from.id())
+		b.mux().ServeHTTP(w, r)
+		if got := strings.Count(w.Body.String(), "\ndata: "); got != 250 {
+			t.Errorf("%d events, want 250", got)
+		}
+		if w.longest > 2*maxPiece {
+			t.Errorf("%d bytes were written at once, want about %d", w.longest, maxPiece)
+		}
+		b.Wait()
+	})
+}
+
+// An EventSource whose id would be too long for a header to come back with is refused at once.
+func TestEventSourceNames(t *testing.T) {
+	b := newBackEnd(t, Config{})
+	long := strings.Repeat("x", 250)
+	query := ""
+	for i := range maxSourceNames/250 + 1 {
+		query += fmt.Sprintf("&channel=%d%s", i, long)
+	}
+	w := b.request(t.Context(), http.MethodGet, "/sse?"+query[1:], "")
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "2048 bytes") {
+		t.Errorf("GET /sse with long names = %d %s, want 400", w.Code, w.Body)
+	}
+}

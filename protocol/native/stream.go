@@ -12,6 +12,10 @@ import (
 // stallTime is how long a client may take none of what is written to its stream.
 const stallTime = 30 * time.Second
 
+// maxPiece is about how much is written at once. What a framing makes of a packet may be
+// much longer than that is counted as.
+const maxPiece = 64 << 10
+
 // A framing is how packets stand in a body that goes on.
 type framing struct {
 	mediaType string
@@ -37,6 +41,21 @@ func appendLine(b []byte, p hub.Packet) []byte { return append(append(b, p.(*pac
 
 func appendPrefixed(b []byte, p hub.Packet) []byte {
 	return append(protowire.AppendVarint(b, uint64(p.Size())), p.(*packet).bytes...)
+}
+
+// pieces has send write packets, but for a rest that it returns.
+func (f framing) pieces(packets []hub.Packet, observer Observer, send func([]byte) error) (b []byte, err error) {
+	for _, p := range packets {
+		if len(b) > maxPiece {
+			if err := send(b); err != nil {
+				return nil, err
+			}
+			b = b[:0]
+		}
+		b = f.append(b, p)
+		observer.Sent(p.Size())
+	}
+	return b, nil
 }
 
 // events serves Server-Sent Events in JSON. The body of connect stands in the query.
@@ -124,9 +143,9 @@ func (c *carrier) write(w http.ResponseWriter, r *http.Request, f framing, ready
 		case <-c.news:
 			var packets []hub.Packet
 			packets, full, over = c.drain()
-			for _, p := range packets {
-				b = f.append(b, p)
-				observer.Sent(p.Size())
+			var err error
+			if b, err = f.pieces(packets, observer, send); err != nil {
+				return
 			}
 		}
 		if len(b) > 0 && send(b) != nil || over {
