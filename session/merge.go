@@ -181,7 +181,9 @@ func (sub *subscription) startOver(start Start) Start {
 	return start
 }
 
-// takeAll queues publications, as long as the subscription is live. mu is held.
+// takeAll queues publications, as long as the subscription is live. Those that there is
+// no room for are left to history: a client that comes back is not slow for that
+// it was away. mu is held.
 func (s *Session) takeAll(sub *subscription, ps []*hub.Publication) error {
 	for _, p := range ps {
 		if sub.phase == live && s.full() && sub.options.Recoverable() {
@@ -190,7 +192,12 @@ func (s *Session) takeAll(sub *subscription, ps []*hub.Publication) error {
 		if sub.phase != live {
 			return nil
 		}
-		if err := sub.take(p); err != nil {
+		err := sub.take(p)
+		if errors.Is(err, errOverflow) && sub.phase == live && sub.options.Recoverable() {
+			s.lag(sub)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -206,6 +206,28 @@ func TestRecoverSlowly(t *testing.T) {
 	}
 }
 
+// A publication that does not fit behind what waits already, which takes less than half of the
+// queue, does not end the session: the client would come back to the same end for ever.
+func TestRecoverLarge(t *testing.T) {
+	bubble(t, withHistory(hub.Disconnect), func(b *bench) {
+		const maxQueue = 1000
+		small, large := strings.Repeat("s", maxQueue/4), strings.Repeat("l", maxQueue-2*itemOverhead)
+		s, w := b.open(Config{MaxQueue: maxQueue})
+		w.stall()
+		b.publish("news", small, large, small, large)
+		b.subscribe(s, b.from("news", 0))
+		for range 10 {
+			if q := s.Queued(); q > maxQueue {
+				b.Fatalf("%d bytes are queued, the limit is %d", q, maxQueue)
+			}
+			w.open(1)
+			b.quiet()
+		}
+		b.expect(w, strings.Join([]string{"news@0:true", small, large, small, large}, " "))
+		b.end(s)
+	})
+}
+
 // History that cannot be read fails the subscription and leaves nothing behind.
 func TestHistoryFails(t *testing.T) {
 	bubble(t, withHistory(hub.Disconnect), func(b *bench) {
