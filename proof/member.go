@@ -22,7 +22,8 @@ type member struct {
 	valve   valve
 
 	public atomic.Pointer[string] // its public name over the last connection
-	ended  atomic.Pointer[error]  // why it does not come back
+	ended  atomic.Pointer[error]  // why its last connection has ended
+	times  atomic.Int64           // how often one has
 
 	group sync.WaitGroup // the readers
 }
@@ -42,10 +43,9 @@ func newMember(addr string, i int, narrow bool, plans []followPlan) (*member, er
 		Encoding:   encoding(i),
 		MinBackoff: minBackoff, MaxBackoff: maxBackoff, Queue: queue,
 		OnConnected: func(c client.Connected) { m.public.Store(&c.Client) },
-		OnDisconnected: func(err error, next time.Duration) {
-			if next < 0 {
-				m.ended.CompareAndSwap(nil, &err)
-			}
+		OnDisconnected: func(err error, _ time.Duration) {
+			m.ended.Store(&err)
+			m.times.Add(1)
 		},
 	}
 	if narrow {
@@ -75,6 +75,14 @@ func (m *member) follow(ctx context.Context, p *progress) {
 	for _, r := range m.readers {
 		m.group.Go(func() { r.run(ctx, p) })
 	}
+}
+
+// lost returns why the last connection has ended, and how many have.
+func (m *member) lost() (times int64, err error) {
+	if err := m.ended.Load(); err != nil {
+		return m.times.Load(), *err
+	}
+	return 0, nil
 }
 
 // settle waits until everything that the server had for the client has come, if it answers.

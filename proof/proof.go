@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -126,10 +127,7 @@ func Run(ctx context.Context, start Starter, f *Fault, c Config) (*Result, error
 		err = r.do(ctx)
 		r.close()
 	}
-	if closeErr := server.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err = errors.Join(err, server.Close()); err != nil {
 		return nil, fmt.Errorf("%s, seed %d: %w", f.Name, c.Seed, err)
 	}
 	result := r.judge()

@@ -170,7 +170,9 @@ func (r *run) quiet(ctx context.Context) error {
 	for _, m := range r.members {
 		for _, reader := range m.readers {
 			if !reader.arrived(ctx) {
-				r.failed("%s is not at the end of channel %q, but at %v", m.name, reader.plan.channel, reader.position())
+				times, err := m.lost()
+				r.failed("%s is not at the end of channel %q, but at %v; of its %d connections the last one ended with: %v",
+					m.name, reader.plan.channel, reader.position(), times, err)
 			}
 		}
 	}
