@@ -75,10 +75,11 @@ func (h *Handler) firstPoll(w http.ResponseWriter, r *http.Request) (*httpClient
 	}
 	c := h.newHTTPClient(context.WithoutCancel(r.Context()), codec)
 	c.polls = &polls{absence: time.AfterFunc(pollPause, c.Abort)}
+	remote := r.RemoteAddr // the session outlives the request
 	go func() {
 		<-c.gone
 		c.polls.absence.Stop()
-		c.finish(r.RemoteAddr)
+		c.finish(remote)
 	}()
 	return c, b, nil
 }
@@ -144,12 +145,29 @@ func (c *httpClient) answerPoll(ctx context.Context, w http.ResponseWriter, r *h
 		mediaType = "application/x-protobuf"
 	}
 	w.Header().Set("Content-Type", mediaType)
+	stop := cutOff(ctx, rc)
 	_, err := w.Write(b)
+	stop()
 	if err == nil && p.last {
 		_ = rc.Flush()
 		c.Abort()
 	}
 	return nil
+}
+
+// cutOff has a write return that the client does not take when ctx ends: the next poll is not
+// to wait for it. The caller calls stop before the answer is out of its hands.
+func cutOff(ctx context.Context, rc *http.ResponseController) (stop func()) {
+	cut := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		_ = rc.SetWriteDeadline(time.Now())
+	})
+	return func() {
+		if !cancel() {
+			<-cut
+		}
+	}
 }
 
 // gather makes the next batch of what comes within pollTime, if anything does.

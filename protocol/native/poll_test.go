@@ -162,3 +162,28 @@ func TestPollEnd(t *testing.T) {
 		}
 	})
 }
+
+// A poll that comes while the answer to the one before is stuck does not wait for that: it
+// is answered with the same batch.
+func TestPollStuckAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		p.publish("1")
+		stuck := newStalledWriter(0)
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/connection/poll", nil)
+			r.Header = http.Header{"Content-Type": {"application/json"}, "Ropewalk-Session": {p.session}, "Ropewalk-Batch": {"1"}}
+			p.b.mux().ServeHTTP(stuck, r)
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		p.expect(p.poll("1", ""), "2", `"data":1`)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("the poll waited for %v", took)
+		}
+		<-served
+		p.b.Wait()
+	})
+}
