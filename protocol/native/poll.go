@@ -145,27 +145,35 @@ func (c *httpClient) answerPoll(ctx context.Context, w http.ResponseWriter, r *h
 		mediaType = "application/x-protobuf"
 	}
 	w.Header().Set("Content-Type", mediaType)
-	stop := cutOff(ctx, rc)
+	stop := c.cutOff(ctx, rc)
 	_, err := w.Write(b)
+	if err == nil && p.last {
+		err = rc.Flush()
+	}
 	stop()
 	if err == nil && p.last {
-		_ = rc.Flush()
 		c.Abort()
 	}
 	return nil
 }
 
-// cutOff has a write return that the client does not take when ctx ends: the next poll is not
-// to wait for it. The caller calls stop before the answer is out of its hands.
-func cutOff(ctx context.Context, rc *http.ResponseController) (stop func()) {
-	cut := make(chan struct{})
+// cutOff has a write return that the client does not take when ctx or the session ends: nobody
+// is to wait for that. The caller calls stop while the answer is still in its hands.
+func (c *httpClient) cutOff(ctx context.Context, rc *http.ResponseController) (stop func()) {
+	cut := func() { _ = rc.SetWriteDeadline(time.Now()) }
+	c.onAbort(cut)
+	if c.isAborted() {
+		cut()
+	}
+	done := make(chan struct{})
 	cancel := context.AfterFunc(ctx, func() {
-		defer close(cut)
-		_ = rc.SetWriteDeadline(time.Now())
+		defer close(done)
+		cut()
 	})
 	return func() {
+		c.onAbort(nil)
 		if !cancel() {
-			<-cut
+			<-done
 		}
 	}
 }

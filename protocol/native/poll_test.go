@@ -163,27 +163,50 @@ func TestPollEnd(t *testing.T) {
 	})
 }
 
+// stick sends a poll whose answer nobody takes. The channel is closed when it is served.
+func (p *poller) stick() <-chan struct{} {
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/connection/poll", nil)
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Ropewalk-Session": {p.session}, "Ropewalk-Batch": {"1"}}
+		p.b.mux().ServeHTTP(newStalledWriter(0), r)
+	}()
+	synctest.Wait()
+	return served
+}
+
 // A poll that comes while the answer to the one before is stuck does not wait for that: it
 // is answered with the same batch.
 func TestPollStuckAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, subscribedNews)
 		p.publish("1")
-		stuck := newStalledWriter(0)
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/connection/poll", nil)
-			r.Header = http.Header{"Content-Type": {"application/json"}, "Ropewalk-Session": {p.session}, "Ropewalk-Batch": {"1"}}
-			p.b.mux().ServeHTTP(stuck, r)
-		}()
-		synctest.Wait()
+		served := p.stick()
 		begin := time.Now()
 		p.expect(p.poll("1", ""), "2", `"data":1`)
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("the poll waited for %v", took)
 		}
 		<-served
+		p.b.Wait()
+	})
+}
+
+// Nor does a drain wait for an answer that nobody takes.
+func TestPollStuckInDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPoller(t, subscribedNews)
+		p.publish("1")
+		served := p.stick()
+		begin := time.Now()
+		if err := p.b.Sessions.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		<-served
+		if took := time.Since(begin); took > farewellTime {
+			t.Errorf("the poll was served after %v, want at most %v", took, farewellTime)
+		}
 		p.b.Wait()
 	})
 }
