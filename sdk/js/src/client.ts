@@ -1,5 +1,5 @@
 import type { Encoding, Wire } from "./codec.js";
-import type { Again, CommandOptions } from "./commands.js";
+import type { Again, CommandOptions, Done } from "./commands.js";
 import { newCommands } from "./commands.js";
 import type { Connection, State } from "./connection.js";
 import { newConnection } from "./connection.js";
@@ -117,10 +117,11 @@ export class Ropewalk implements Listening<ClientEvents> {
           emit("connecting", { transport });
         },
         connected({ subscriptions, client, node, resumed }: Connected, transport) {
-          set("connected");
+          const all = new Set([...asked, ...subscribers.values()]); // what listeners add asks for itself
           commands.open((list) => connection.send(list));
+          set("connected");
           emit("connected", { client, node, resumed: resumed ?? false, transport });
-          for (const s of new Set([...asked, ...subscribers.values()])) {
+          for (const s of all) {
             const answer = subscriptions?.[asked.indexOf(s)];
             if (answer) s.begin(answer);
             else s.ask();
@@ -144,7 +145,7 @@ export class Ropewalk implements Listening<ClientEvents> {
           set(after === undefined ? "disconnected" : "connecting");
           emit("disconnected", { code, reason, after });
         },
-        probe: () => void commands.run("ping", {}, {}, "never").catch(() => {}),
+        probe: () => commands.run("ping", {}, () => {}, {}, "never"),
         wire: (sent, wire, message) => emit("wire", { sent, wire, message }),
       },
       String(url).replace(/^ws/, "http").replace(/\/+$/, ""),
@@ -200,7 +201,7 @@ export class Ropewalk implements Listening<ClientEvents> {
     const s = newSubscriber(
       {
         connected: () => this.#state === "connected",
-        run: (name, body) => this.#run(name, body, {}, "never"),
+        run: (name, body, done) => this.#commands.run(name, body, done, {}, "never"),
         forget: () => subscribers.get(key) === s && subscribers.delete(key),
       },
       target,
@@ -252,7 +253,10 @@ export class Ropewalk implements Listening<ClientEvents> {
   }
 
   #run(name: string, body: object, options?: CommandOptions, again?: Again): Promise<never> {
-    return this.#commands.run(name, body, options, again) as Promise<never>;
+    return new Promise((resolve, reject) => {
+      const done: Done = (error, answer) => (error ? reject(error) : resolve(answer as never));
+      this.#commands.run(name, body, done, options, again);
+    });
   }
 }
 

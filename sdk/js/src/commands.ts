@@ -16,12 +16,18 @@ export interface CommandOptions {
  */
 export type Again = "always" | "unsent" | "never";
 
+/**
+ * Takes the answer to a command, or the error. It is called before the client sees the
+ * server's next message, which may rest on what the answer says.
+ */
+export type Done = (error: RopewalkError | undefined, answer?: unknown) => void;
+
 /** The commands that have no answer yet. They are sent in the order of their making. */
 export interface Commands {
   /** The next id; they rise over all connections. */
   nextId(): number;
-  /** Has a command sent, at once or as soon as there is a connection, and returns its answer. */
-  run(name: string, body: object, options?: CommandOptions, again?: Again): Promise<unknown>;
+  /** Has a command sent, at once or as soon as there is a connection. */
+  run(name: string, body: object, done: Done, options?: CommandOptions, again?: Again): void;
   /** Takes the connection that commands go to from now on. */
   open(send: (commands: Command[]) => void): void;
   /** The connection has ended: what may be sent again waits for the next one, unless there is none. */
@@ -34,7 +40,7 @@ interface Waiting {
   body: object;
   again: Again;
   id?: number;
-  settle(error: RopewalkError | undefined, answer?: unknown): void;
+  settle: Done;
 }
 
 /** How many commands may wait for a connection or an answer. */
@@ -68,29 +74,30 @@ export function newCommands(): Commands {
 
   return {
     nextId,
-    run: (name, body, { timeout = 30_000, signal } = {}, again = "always") =>
-      new Promise((resolve, reject) => {
-        if (queue.size + sent.size >= MOST) throw new RopewalkError("overflow", "too many commands wait", true);
-        const waiting: Waiting = {
-          name,
-          body,
-          again,
-          settle(error, answer) {
-            clearTimeout(timer);
-            signal?.removeEventListener("abort", abort);
-            queue.delete(waiting);
-            sent.delete(waiting.id!);
-            if (error) reject(error);
-            else resolve(answer);
-          },
-        };
-        const abort = () => waiting.settle(new RopewalkError("aborted", `${name} was given up`));
-        const timer = setTimeout(() => waiting.settle(new RopewalkError("timeout", `no answer to ${name}`, true)), timeout);
-        queue.add(waiting);
-        signal?.addEventListener("abort", abort);
-        if (signal?.aborted) abort();
-        flush();
-      }),
+    run(name, body, done, { timeout = 30_000, signal } = {}, again = "always") {
+      if (queue.size + sent.size >= MOST) {
+        done(new RopewalkError("overflow", "too many commands wait", true));
+        return;
+      }
+      const waiting: Waiting = {
+        name,
+        body,
+        again,
+        settle(error, answer) {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", abort);
+          queue.delete(waiting);
+          sent.delete(waiting.id!);
+          done(error, answer);
+        },
+      };
+      const abort = () => waiting.settle(new RopewalkError("aborted", `${name} was given up`));
+      const timer = setTimeout(() => waiting.settle(new RopewalkError("timeout", `no answer to ${name}`, true)), timeout);
+      queue.add(waiting);
+      signal?.addEventListener("abort", abort);
+      if (signal?.aborted) abort();
+      flush();
+    },
     open(to) {
       send = to;
       flush();

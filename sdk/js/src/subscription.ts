@@ -1,4 +1,5 @@
 import { backoff } from "./backoff.js";
+import type { Done } from "./commands.js";
 import type { Listening } from "./emitter.js";
 import { emitter } from "./emitter.js";
 import { RopewalkError } from "./errors.js";
@@ -105,7 +106,7 @@ export interface Target {
 /** What a subscription needs of the client. */
 export interface Host {
   connected(): boolean;
-  run(name: string, body: object): Promise<unknown>;
+  run(name: string, body: object, done: Done): void;
   /** It has ended for good. */
   forget(): void;
 }
@@ -117,6 +118,7 @@ export function newSubscriber(host: Host, target: Target, options: SubscribeOpti
   let failures = 0;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let turn = 0; // what was asked before the last turn no longer counts
+  let told = false; // the server was told of the end
 
   for (const [key, listener] of Object.entries(options)) {
     const [, first, rest] = /^on(.)(.*)/.exec(key) ?? [];
@@ -133,7 +135,10 @@ export function newSubscriber(host: Host, target: Target, options: SubscribeOpti
     emit("state", to);
   };
 
-  const drop = () => host.connected() && host.run("unsubscribe", target).catch(() => {});
+  const drop = () => {
+    told = host.connected();
+    if (told) host.run("unsubscribe", target, () => {});
+  };
 
   const end = (error?: RopewalkError) => {
     set("unsubscribed");
@@ -153,18 +158,17 @@ export function newSubscriber(host: Host, target: Target, options: SubscribeOpti
     joins: options.joins,
   });
 
-  const ask = async () => {
+  const ask = () => {
+    if (is("unsubscribed")) return;
     const mine = ++turn;
-    const result = await host.run("subscribe", request()).then(
-      (subscribe) => ({ subscribe: subscribe as Subscribed }),
-      (error: RopewalkError) => ({ error }),
-    );
-    if (mine === turn) begin(result);
+    host.run("subscribe", request(), (error, subscribe) => {
+      if (mine === turn) begin({ error, subscribe: subscribe as Subscribed });
+    });
   };
 
-  const begin = async ({ subscribe, error }: SubscribeResult) => {
+  const begin = ({ subscribe, error }: SubscribeResult) => {
     if (is("unsubscribed")) {
-      drop();
+      if (!told) drop();
       return;
     }
     if (!subscribe) {
@@ -181,10 +185,11 @@ export function newSubscriber(host: Host, target: Target, options: SubscribeOpti
     emit("live", subscribe);
     if (!behind) return;
     // What was missed stands before the answer to the next command.
-    await host.run("ping", {}).catch(() => {});
-    if (mine !== turn) return;
-    set("subscribed");
-    if (position) emit("recovered", { position });
+    host.run("ping", {}, (error) => {
+      if (error || mine !== turn) return;
+      set("subscribed");
+      if (position) emit("recovered", { position });
+    });
   };
 
   // Has the server begin anew where the subscription is.

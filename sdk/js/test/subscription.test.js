@@ -253,3 +253,59 @@ test("goes on from its place when the server has subscribed it elsewhere meanwhi
   assert.deepEqual(shown(), ["m2", "m7!"]);
   sub.unsubscribe();
 });
+
+test("what comes with the answer, in one piece, is seen", async (t) => {
+  const { transport, events, shown } = await setUp(t);
+  transport.last.publish(3, 4); // 2 and 3 are missing
+  await settle();
+  transport.last.answer("unsubscribe", {});
+  transport.last.answer("subscribe", { position: at(1), recovered: true });
+  transport.last.publish(1, 3);
+  transport.last.publish(3, 4);
+  await settle();
+  transport.last.answer("ping", {});
+  transport.last.publish(4, 5);
+  assert.deepEqual(shown(), ["m3!", "m4!", "m5"]);
+  assert.deepEqual(events.filter(([name]) => name === "recovered"), [["recovered", { position: at(4) }]]);
+  assert.equal(events.filter(([name]) => name === "gap").length, 1);
+});
+
+test("does not say that all has come when the answer that would show it does not", async (t) => {
+  const { transport, events, pass, sub } = await setUp(t);
+  transport.last.end();
+  await pass(500);
+  transport.last.welcome({ subscriptions: [{ subscribe: { position: at(1), recovered: true } }] });
+  await settle();
+  for (let i = 0; i < 4; i++) {
+    await pass(10_000);
+    transport.last.alive();
+  }
+  assert.equal(sub.state, "recovering");
+  assert.equal(events.some(([name]) => name === "recovered"), false);
+});
+
+test("one that a listener makes when the connection is there is asked for once", async (t) => {
+  const { transport, client, pass } = await setUp(t);
+  let late;
+  client.on("connected", () => (late = client.subscribe("late")));
+  transport.last.end();
+  await pass(500);
+  transport.last.welcome({ subscriptions: [{ subscribe: { position: at(1), recovered: true } }] });
+  await settle();
+  assert.equal(transport.last.commands.filter((c) => c.subscribe).length, 1);
+  transport.last.answer("subscribe", { position: at(7) });
+  assert.equal(late.state, "subscribed");
+});
+
+test("one that a listener replaces when the connection is there stays", async (t) => {
+  const { transport, client, sub, pass } = await setUp(t);
+  client.on("connected", () => {
+    sub.unsubscribe();
+    client.subscribe("news");
+  });
+  transport.last.end();
+  await pass(500);
+  transport.last.welcome({ subscriptions: [{ subscribe: { position: at(1), recovered: true } }] });
+  await settle();
+  assert.deepEqual(transport.last.commands.map((c) => Object.keys(c)[1]), ["unsubscribe", "subscribe"]);
+});
