@@ -155,12 +155,22 @@ func (c *conversation) carryOut(ctx context.Context, s *session.Session, cmd *co
 func (c *conversation) fitting(p hub.Page) hub.Page {
 	room := c.handler.MaxQueue / 4
 	for i, publication := range p.Publications {
-		if room -= len(publication.Data)*4/3 + 512; room < 0 && i > 0 {
+		if room -= most(publication); room < 0 && i > 0 {
 			p.Publications, p.More = p.Publications[:i], true
 			break
 		}
 	}
 	return p
+}
+
+// most returns how many bytes a publication has at most in any encoding. In JSON a byte of text
+// may become six, and three bytes of data become four.
+func most(p *hub.Publication) int {
+	text := len(p.Channel) + len(p.ID) + len(p.Key) + len(p.Client) + len(p.ContentType)
+	for name, value := range p.Tags {
+		text += len(name) + len(value) + 1
+	}
+	return 256 + 6*text + len(p.Data)*4/3
 }
 
 // fittingMembers does the same with members, and reports whether some were left out.
