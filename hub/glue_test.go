@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -127,6 +128,45 @@ func TestSubscribePattern(t *testing.T) {
 	}
 	if f.opened != 0 || h.Stats().Patterns != 0 {
 		t.Errorf("%d subscriptions of the broker, %d patterns are left", f.opened, h.Stats().Patterns)
+	}
+}
+
+// An encoder encodes what it gets for its pattern.
+type encoder struct {
+	recorder
+	format hub.Format
+	calls  *int
+}
+
+func (e *encoder) Deliver(p *hub.Publication) {
+	p.Encoded(e.format, func() hub.Packet { *e.calls++; return packet(e.format) })
+}
+
+// Subscribers of one pattern share an encoding. It does not stay with what history keeps, or
+// whoever subscribes to many patterns would fill the memory.
+func TestEncodingsOfPatterns(t *testing.T) {
+	h := hub.New(newFake(), keeping)
+	calls := 0
+	for i := range 8 {
+		p := pattern(t, strings.Repeat("*", i%2+1)+strings.Repeat("a*", i/2))
+		for range 2 {
+			e := &encoder{format: hub.Format("f " + p.String()), calls: &calls}
+			if err := h.SubscribePattern(t.Context(), p, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(t, h, "aaaa", "1")
+	if calls != 8 {
+		t.Errorf("%d encodings, want one for each of 8 patterns", calls)
+	}
+	page, err := h.History(t.Context(), "aaaa", hub.Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Publications[0].Encoded("f *", func() hub.Packet { calls++; return packet(nil) })
+	if calls != 9 {
+		t.Error("history keeps what was encoded for a pattern")
 	}
 }
 

@@ -143,10 +143,12 @@ func (f *feed) closeIfEmpty(ctx context.Context, broker PatternBroker) error {
 	return broker.UnsubscribePattern(ctx, f.pattern)
 }
 
-// Deliver hands p to everyone who is subscribed.
+// Deliver hands what p says to everyone who is subscribed. They share its encodings among
+// themselves: p may be kept in history, and clients choose how many patterns match it.
 func (f *feed) Deliver(p *Publication) {
+	own := &Publication{Message: p.Message, Position: p.Position, Prev: p.Prev, Time: p.Time}
 	for _, s := range f.lend() {
-		s.Deliver(p)
+		s.Deliver(own)
 	}
 }
 
