@@ -29,13 +29,17 @@ func away(l *session.Lobby) int {
 }
 
 func (c clients) Client(name string) api.Client {
-	if s := c.Set.Client(name); s != nil {
+	s := c.Set.Client(name)
+	if s != nil && s.Cause() == nil {
 		return client{s}
 	}
-	if c.lobby != nil {
+	if c.lobby != nil { // a session of the same client is at its end
 		if a, ok := c.lobby.Absent(name); ok {
 			return absent{a, c.lobby}
 		}
+	}
+	if s != nil {
+		return client{s}
 	}
 	return nil
 }

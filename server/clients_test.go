@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/broker/memory"
 	ropewalk "github.com/seed-15847954/ropewalk/client"
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/session"
@@ -175,5 +176,41 @@ func TestClientsThatAreAway(t *testing.T) {
 	var got page
 	if s.call("connections", "{}", &got); len(got.Connections) != 1 || got.More {
 		t.Errorf("connections = %+v, want 1", got)
+	}
+}
+
+// A lingering is the transport of a session whose connection takes its time to end.
+type lingering struct {
+	session.Transport
+	session.Codec
+	begun, over chan struct{}
+}
+
+func (e *lingering) Format() hub.Format { return "test" }
+
+func (e *lingering) Close(error) {
+	close(e.begun)
+	<-e.over
+}
+
+// A client is away from when its session has given up its subscriptions, though the connection
+// may take seconds more to end: it can be disconnected then.
+func TestDisconnectAtTheEnd(t *testing.T) {
+	e := &lingering{begun: make(chan struct{}), over: make(chan struct{})}
+	c := clients{new(session.Set), new(session.Lobby)}
+	s := session.New(session.Config{Hub: hub.New(memory.New(memory.Config{}), hub.Config{}), Transport: e, Codec: e, Lobby: c.lobby})
+	if err := c.Add(s); err != nil {
+		t.Fatal(err)
+	}
+	s.Close(session.ErrSlowConsumer)
+	<-e.begun
+	c.Client(s.Client()).Disconnect("signed out", false)
+	if _, _, ok := c.lobby.Resume(c.Set, s.ID()); ok {
+		t.Error("a client that was disconnected has resumed its session")
+	}
+	close(e.over)
+	<-s.Done()
+	if c.Client(s.Client()) == nil {
+		t.Error("a session at its end that nobody waits for is not found")
 	}
 }
