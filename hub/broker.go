@@ -45,7 +45,8 @@ type PublishOptions struct {
 	*Options
 
 	// Expect, unless nil, is the position of the channel's last publication; at any
-	// other one the message is refused with ErrConflict. Its ID is looked up first.
+	// other one the message is refused with ErrConflict, and what Publish returns has that
+	// position. Its ID is looked up first.
 	Expect *Position
 }
 

@@ -65,7 +65,8 @@ func New(broker Broker, config Config) *Hub {
 
 // Publish hands m to the broker and returns the position that it was given.
 // Subscribers on this node may have received it before Publish returns. With
-// expect, it is refused with [ErrConflict] at any other position of the channel.
+// expect, it is refused with [ErrConflict] at any other position of the channel, which
+// is returned then.
 // The error is one of [CheckChannel], [ErrText], [ErrDataTooBig] or the broker's.
 func (h *Hub) Publish(ctx context.Context, m Message, expect *Position) (Published, error) {
 	if err := CheckChannel(m.Channel); err != nil {

@@ -134,7 +134,7 @@ func (o *node) Publish(ctx context.Context, m hub.Message, to hub.PublishOptions
 		to.Expect = nil
 	case f == comparesOnce && to.Expect != nil:
 		if page, _ := o.net.far.History(ctx, m.Channel, hub.Query{Limit: 1}); page.Top != *to.Expect {
-			return hub.Published{}, fmt.Errorf("compared too early: %w", hub.ErrConflict)
+			return hub.Published{Position: page.Top}, fmt.Errorf("compared too early: %w", hub.ErrConflict)
 		}
 	}
 	to.Options = &options

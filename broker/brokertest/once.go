@@ -129,8 +129,8 @@ func expects(e *env) {
 	start := e.subscribe(here, channel, in)
 	first := e.say(here, channel, "first")
 	for _, wrong := range []hub.Position{{}, {Epoch: first.Epoch, Offset: first.Offset + 1}, {Epoch: first.Epoch}, {Epoch: first.Epoch + "0", Offset: first.Offset}} {
-		if done, err := e.expecting(there, message(channel, "wrong"), wrong); !errors.Is(err, hub.ErrConflict) {
-			e.Errorf("Publish at %v, expecting %v = %+v, %v, want ErrConflict", first, wrong, done, err)
+		if done, err := e.expecting(there, message(channel, "wrong"), wrong); !errors.Is(err, hub.ErrConflict) || done.Position != first {
+			e.Errorf("Publish at %v, expecting %v = %+v, %v, want ErrConflict and where it is", first, wrong, done, err)
 		}
 	}
 	second, err := e.expecting(there, message(channel, "second"), first)

@@ -95,7 +95,7 @@ func (b *Broker) publish(l *log, m hub.Message, o hub.PublishOptions) (hub.Publi
 		return done, nil
 	}
 	if top := (hub.Position{Epoch: b.epoch, Offset: l.top}); o.Expect != nil && *o.Expect != top {
-		return hub.Published{}, fmt.Errorf("%w: it is offset %d of epoch %s", hub.ErrConflict, top.Offset, top.Epoch)
+		return b.published(top.Offset), fmt.Errorf("%w: it is offset %d of epoch %s", hub.ErrConflict, top.Offset, top.Epoch)
 	}
 	return b.append(l, m, o), nil
 }
