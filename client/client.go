@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"sync"
 	"time"
@@ -211,10 +212,8 @@ func (c *Client) do(ctx context.Context, name string, body any) (*message, error
 			return nil, err
 		}
 		reply := make(chan *message, 1)
-		if err := l.send(ctx, name, body, func(m *message) { reply <- m }); err != nil {
-			if sent = true; l.over() {
-				continue
-			}
+		err = l.send(ctx, name, body, func(m *message) { reply <- m })
+		if err != nil && !errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
 		sent = true
@@ -224,7 +223,7 @@ func (c *Client) do(ctx context.Context, name string, body any) (*message, error
 				return nil, m.Error
 			}
 			return m, nil
-		case <-l.gone:
+		case <-l.gone: // soon, where sending has failed
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

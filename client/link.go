@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 
 	"github.com/seed-15847954/ropewalk/websocket"
 )
@@ -31,20 +33,9 @@ func newLink(c *Client, conn *websocket.Conn) *link {
 	}
 }
 
-// over reports whether the connection has ended.
-func (l *link) over() bool {
-	select {
-	case <-l.gone:
-		return true
-	case <-l.conn.Context().Done():
-		return true
-	default:
-		return false
-	}
-}
-
 // send sends a command and has replied called with its reply by the goroutine that
-// reads, before it reads on. Replied must not block.
+// reads, before it reads on. Replied must not block. An error that is net.ErrClosed means that the
+// connection has ended: gone is closed, or is about to be.
 func (l *link) send(ctx context.Context, name string, body any, replied func(*message)) error {
 	if err := l.lock(ctx); err != nil {
 		return err
@@ -75,7 +66,9 @@ func (l *link) transmit(ctx context.Context, name string, body any, replied func
 	}
 	l.expect(l.lastID, replied)
 	if err := l.conn.Write(ctx, l.client.codec.messageType(), b); err != nil {
-		l.expect(l.lastID, nil)
+		if !errors.Is(err, net.ErrClosed) { // else whoever reads has to find the end
+			l.expect(l.lastID, nil)
+		}
 		return fmt.Errorf("client: %s: %w", name, err)
 	}
 	return nil
