@@ -75,6 +75,7 @@ func (p *publisher) settle(ctx context.Context, m sendPlan) check.Publish {
 		out.Outcome = check.Failed
 	default:
 		out.Outcome = check.Indeterminate
+		p.fail("nobody knows what became of %q: %w", m.id, err)
 	}
 	return out
 }
