@@ -12,6 +12,8 @@
 //     and in the browsers.
 //   - aioquic/ has a peer for HTTP/3, on the Python packages aioquic and websockets.
 //   - testdata/ has the proxies' configuration and the page that the browsers open.
+//   - ../proof has its own clients, which see to it that the server keeps its promises; it is
+//     run here in small, and by `make proof` at length.
 //   - autobahn/ runs the Autobahn test suite, which takes some ten minutes and so
 //     is no part of `make interop`: see interop/autobahn/run.
 package interop
