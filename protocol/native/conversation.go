@@ -66,6 +66,9 @@ func (c *conversation) start(ctx context.Context, h *Handler, codec codec, t ses
 // the commands before it are answered. It is false when no more messages are taken.
 // It is called by one goroutine at a time.
 func (c *conversation) receive(ctx context.Context, b []byte) bool {
+	if len(b) > maxEarly && !c.awaitConnect(ctx) {
+		return false
+	}
 	commands, err := c.decode(b)
 	if err != nil {
 		commands = []command{{broken: err}}
@@ -94,6 +97,19 @@ func (c *conversation) receive(ctx context.Context, b []byte) bool {
 		c.worker.Go(c.work)
 	}
 	return err == nil && !c.over
+}
+
+// awaitConnect waits until the first commands are carried out, of which one may be connect.
+// It is false when no more messages are taken.
+func (c *conversation) awaitConnect(ctx context.Context) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.connected && c.working && !c.over {
+		if !c.awaitRoom(ctx) {
+			return false
+		}
+	}
+	return !c.over
 }
 
 // decode reads a message, which has less room before connect.

@@ -80,6 +80,44 @@ func publishes(from, n int) []byte {
 	return []byte("[" + strings.Join(all, ",") + "]")
 }
 
+func (b *slowBroker) Unsubscribe(ctx context.Context, channel string) error {
+	<-b.gate
+	return b.Broker.Unsubscribe(ctx, channel)
+}
+
+// What is long may follow connect at once: it waits while a session is taken over.
+//
+// Security 5.
+func TestLongMessageBehindConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broker := newSlowBroker()
+		lobby := new(session.Lobby)
+		b := newBackEnd(t, Config{Hub: hub.New(broker, hub.Config{}), Lobby: lobby})
+		before, r := new(conversation), new(record)
+		before.start(t.Context(), b.Handler, jsonCodec{}, r)
+		before.receive(t.Context(), []byte(`{"id":1,"connect":{"subscriptions":[{"channel":"news"}]}}`))
+		synctest.Wait()
+
+		c, r := new(conversation), new(record)
+		c.start(t.Context(), b.Handler, jsonCodec{}, r)
+		c.receive(t.Context(), fmt.Appendf(nil, `{"id":1,"connect":{"session":%q}}`, before.current().ID()))
+		taken := make(chan bool, 1)
+		go func() { taken <- c.receive(t.Context(), []byte(`{"id":2,"ping":{`+strings.Repeat(" ", maxEarly)+`}}`)) }()
+		synctest.Wait()
+		close(broker.gate)
+		if !<-taken {
+			t.Error("receive behind connect = false")
+		}
+		synctest.Wait()
+		if got := r.messages(); len(got) != 2 || got[1] != `{"id":2,"ping":{}}` {
+			t.Errorf("messages %v, cause %v, want the reply to ping", got, c.current().Cause())
+		}
+		_ = c.lost(context.Canceled)
+		_ = before.lost(context.Canceled)
+		lobby.Close()
+	})
+}
+
 // Commands wait for the ones before them. When many wait no more is taken, until there
 // is room; nobody waits for a client that has gone.
 //
