@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -103,7 +104,7 @@ func (b *back) send(ctx context.Context, m sendPlan) (client.Published, error) {
 		if err == nil {
 			return client.Published{Position: client.Position(out)}, nil
 		}
-		if refused, ok := err.(*apiError); ok && !refused.Retry {
+		if refused, ok := errors.AsType[*apiError](err); ok && !refused.Retry {
 			return client.Published{}, fmt.Errorf("%w: %w", errRefused, refused)
 		}
 		if !pause(ctx, againTime) {
@@ -131,7 +132,7 @@ func (b *back) disconnect(ctx context.Context, name string) (bool, error) {
 		Clients int `json:"clients"`
 	}
 	err := b.call(ctx, "disconnect", map[string]any{"client": name, "retry": true, "reason": "proof"}, &out)
-	if refused, ok := err.(*apiError); ok && refused.Reason == "no_client" {
+	if refused, ok := errors.AsType[*apiError](err); ok && refused.Reason == "no_client" {
 		return false, nil
 	}
 	return out.Clients > 0, err

@@ -23,6 +23,9 @@ type Fault struct {
 	// count, unless nil, counts what came of it when all is quiet, instead of act.
 	count func(ctx context.Context, r *run) error
 
+	// more, unless nil, looks for failures that are this fault's own.
+	more func(r *run, fail func(format string, args ...any))
+
 	// What may become of messages. Without these the history reaches back as far as
 	// anybody was away, and everybody gets everything.
 	loses    bool // some are declared lost
@@ -45,8 +48,7 @@ func Faults() []*Fault {
 
 // expect adds to the failures of a result what should not be so besides violations.
 func (f *Fault) expect(r *Result) {
-	v := &r.Verdict
-	fail := func(format string, args ...any) { r.Failures = append(r.Failures, fmt.Sprintf(format, args...)) }
+	v, fail := &r.Verdict, r.failed
 	if r.Acts == 0 && f.Name != "nothing" {
 		fail("the fault did not happen")
 	}

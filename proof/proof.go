@@ -95,6 +95,14 @@ type Result struct {
 // OK reports whether the server kept its promises.
 func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Failures) == 0 }
 
+// failed adds to the failures, unless there are plenty.
+func (r *Result) failed(format string, args ...any) {
+	const plenty = 20
+	if len(r.Failures) < plenty {
+		r.Failures = append(r.Failures, fmt.Sprintf(format, args...))
+	}
+}
+
 func (r *Result) String() string {
 	s := fmt.Sprintf("%s, seed %d, %d acts, %v (%s): %v", r.Fault, r.Seed, r.Acts, r.Took.Round(time.Millisecond), r.phases, &r.Verdict)
 	for _, f := range r.Failures {

@@ -85,10 +85,9 @@ func (r *reader) follow(ctx context.Context, o *client.SubscribeOptions, leave <
 
 // record records until staying ends, once the subscription is up, or the client is closed.
 func (r *reader) record(ctx, staying context.Context, sub *client.Subscription) {
-	wait := ctx
-	for {
+	for up := false; ; {
 		r.member.valve.pass(ctx)
-		e, err := sub.Next(wait)
+		e, err := next(ctx, staying, sub, up)
 		if err != nil {
 			if staying.Err() == nil {
 				r.fail(err)
@@ -97,9 +96,17 @@ func (r *reader) record(ctx, staying context.Context, sub *client.Subscription) 
 		}
 		r.event(e)
 		if _, ok := e.(*client.Subscribed); ok {
-			wait = staying
+			up = true
 		}
 	}
+}
+
+// next returns the next event, as long as staying allows where the subscription is up.
+func next(ctx, staying context.Context, sub *client.Subscription, up bool) (client.Event, error) {
+	if up {
+		return sub.Next(staying)
+	}
+	return sub.Next(ctx)
 }
 
 func (r *reader) fail(err error) {

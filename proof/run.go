@@ -33,16 +33,17 @@ type run struct {
 	acts   int
 
 	// Owned by do, and then by judge.
-	began    time.Time
-	phases   []string
-	last     map[string]string // the last message of each channel
-	failures []string
+	began  time.Time
+	phases []string
+	last   map[string]string // the last message of each channel
+	result *Result
 }
 
 func newRun(server Server, f *Fault, c Config) (*run, error) {
 	plan := newPlan(c, rand.New(rand.NewPCG(c.Seed, 1)))
 	r := &run{
 		fault: f, config: c, server: server, plan: plan,
+		result:   &Result{Fault: f.Name, Seed: c.Seed},
 		progress: newProgress(plan.total),
 		began:    time.Now(),
 		chance:   rand.New(rand.NewPCG(c.Seed, 2)),
@@ -171,7 +172,7 @@ func (r *run) quiet(ctx context.Context) error {
 		for _, reader := range m.readers {
 			if !reader.arrived(ctx) {
 				times, err := m.lost()
-				r.failed("%s is not at the end of channel %q, but at %v; of its %d connections the last one ended with: %v",
+				r.result.failed("%s is not at the end of channel %q, but at %v; of its %d connections the last one ended with: %v",
 					m.name, reader.plan.channel, reader.position(), times, err)
 			}
 		}
@@ -202,34 +203,29 @@ func (r *run) end(ctx context.Context) (map[string]client.Position, error) {
 	return ends, nil
 }
 
-func (r *run) failed(format string, args ...any) {
-	const most = 20
-	if len(r.failures) < most {
-		r.failures = append(r.failures, fmt.Sprintf(format, args...))
-	}
-}
-
 // judge returns the result of a run that is over.
 func (r *run) judge() *Result {
 	h := check.History{Publishers: make(map[string][]check.Publish), Clients: make(map[string][]check.Event), Last: r.last}
 	for _, p := range r.publishers {
 		h.Publishers[p.name] = p.all
 		if p.err != nil {
-			r.failed("%s: %v", p.name, p.err)
+			r.result.failed("%s: %v", p.name, p.err)
 		}
 	}
 	for _, m := range r.members {
 		for _, reader := range m.readers {
 			h.Clients[m.name] = append(h.Clients[m.name], reader.events...)
 			if reader.err != nil {
-				r.failed("%s, channel %q: %v", m.name, reader.plan.channel, reader.err)
+				r.result.failed("%s, channel %q: %v", m.name, reader.plan.channel, reader.err)
 			}
 		}
 	}
-	result := &Result{
-		Fault: r.fault.Name, Seed: r.config.Seed, Acts: r.acts, phases: strings.Join(r.phases, ", "),
-		Verdict: check.Check(h), Failures: r.failures, history: h,
-	}
+	result := r.result
+	result.Acts, result.phases, result.history = r.acts, strings.Join(r.phases, ", "), h
+	result.Verdict = check.Check(h)
 	r.fault.expect(result)
+	if r.fault.more != nil {
+		r.fault.more(r, result.failed)
+	}
 	return result
 }

@@ -1,6 +1,10 @@
 package proof
 
-import "context"
+import (
+	"context"
+
+	"github.com/seed-15847954/ropewalk/proof/check"
+)
 
 // slow returns a fault for each policy: some clients stop to read, and go on later.
 func slow() []*Fault {
@@ -8,9 +12,16 @@ func slow() []*Fault {
 		stall("disconnect", "disconnected", 16<<10, false),
 		stall("catch_up", "lagged", 16<<10, false),
 		stall("drop_oldest", "dropped", 16<<10, true),
-		stall("conflate", "conflated", 64<<10, true), // room for each key of each channel
+		conflate(),
 		stall("latest", "latest", 64<<10, true),
 	}
+}
+
+// conflate has room for each key of each channel, and expects the last message of each.
+func conflate() *Fault {
+	f := stall("conflate", "conflated", 64<<10, true)
+	f.more = lastOfKeys
+	return f
 }
 
 // stall returns the fault for a policy, the use of which the server counts under a name,
@@ -43,4 +54,44 @@ func stalls(ctx context.Context, r *run) error {
 		}
 	}
 	return r.progress.wait(ctx, 0.95)
+}
+
+// lastOfKeys fails for each reader that did not get the last message of a key.
+func lastOfKeys(r *run, fail func(format string, args ...any)) {
+	last := make(map[string]map[string]check.Publish) // by channel and key
+	own := make(map[string]string)                    // IDs of messages, with their publishers
+	for _, p := range r.publishers {
+		keys := make(map[string]string)
+		for _, m := range p.plans {
+			keys[m.id] = m.key
+		}
+		for _, m := range p.all {
+			own[m.ID] = p.name
+			if last[m.Channel] == nil {
+				last[m.Channel] = make(map[string]check.Publish)
+			}
+			if key := keys[m.ID]; m.Offset > last[m.Channel][key].Offset { // those that failed have none
+				last[m.Channel][key] = m
+			}
+		}
+	}
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			for key, want := range last[reader.plan.channel] {
+				if own[want.ID] != m.name && !reader.got(want.Offset) {
+					fail("%s did not get offset %d of channel %q, the last one of %q", m.name, want.Offset, reader.plan.channel, key)
+				}
+			}
+		}
+	}
+}
+
+// got reports whether the reader has received what is at an offset, or began behind it.
+func (r *reader) got(offset uint64) bool {
+	for i, e := range r.events {
+		if e.Offset == offset && e.Kind == check.Delivered || i == 0 && e.Offset >= offset {
+			return true
+		}
+	}
+	return false
 }
