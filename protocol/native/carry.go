@@ -22,6 +22,8 @@ func (c *conversation) one(cmd *command) error {
 		return session.ErrClosed
 	case cmd.broken != nil:
 		return cmd.broken
+	case c.posted && cmd.id < c.connectID:
+		return nil // of the connection before, late: nobody waits for the reply
 	case cmd.id <= c.lastID:
 		return IDNotRising
 	}
@@ -29,6 +31,7 @@ func (c *conversation) one(cmd *command) error {
 	ctx, done := c.commandContext()
 	defer done()
 	if !c.isConnected() {
+		c.connectID = cmd.id
 		return c.connect(ctx, cmd)
 	}
 	err := cmd.err

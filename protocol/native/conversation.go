@@ -29,11 +29,13 @@ type conversation struct {
 	transport session.Transport
 	ctx       context.Context // commands see its values; it may end with the connection
 	gate      gate            // what the session sends through
+	posted    bool            // commands come in requests, which may overtake one another; set before the first
 
 	worker sync.WaitGroup // the goroutine that carries out commands, if there is one
 
 	// Owned by whoever carries out commands.
-	lastID uint64
+	lastID    uint64
+	connectID uint64
 
 	mu        sync.Mutex
 	session   *session.Session // before connect one that only holds the place

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-15847954/ropewalk/broker/memory"
 	"github.com/seed-15847954/ropewalk/hub"
+	"github.com/seed-15847954/ropewalk/session"
 )
 
 // request returns the answer of b to a request; header is names and values in turn.
@@ -52,6 +53,7 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/connection/poll", "", asJSON, `400 {"code":"bad_request","message":"the body has no command"}`},
 		{"POST", "/connection/stream", strings.Repeat(" ", maxEarly+1), asJSON, `413 {"code":"request_too_big",`},
 		{"GET", "/connection/sse", "", nil, `400 {"code":"bad_request","message":"the query needs connect,`},
+		{"GET", "/connection/sse?connect={}&id=x", "", nil, `400 {"code":"bad_request","message":"id in the query is no id`},
 		{"GET", "/connection/sse?connect={}&connect={}", "", nil, `400 {"code":"bad_request","message":"the query needs connect,`},
 		{"POST", "/connection/commands", "{}", asJSON, `404 {"code":"session_unknown",`},
 		{"POST", "/connection/commands", "{}", to("n1.0f1e2d3c4b5a69788796a5b4c3d2e1f0"), `404 {"code":"session_unknown",`},
@@ -142,6 +144,44 @@ func TestCommandsOfOthers(t *testing.T) {
 	}
 	if got, err := stream.hear(); string(got) != `{"id":2,"ping":{}}` {
 		t.Errorf("heard %s, %v, want the reply to ping", got, err)
+	}
+}
+
+// A request of a connection that was lost may come after its client has come back: what
+// it asked for then is no concern of the connection now.
+func TestCommandsOfTheConnectionBefore(t *testing.T) {
+	for _, w := range ways {
+		if w.codec != (jsonCodec{}) || w.name == "websocket/json" {
+			continue // one connection has all commands
+		}
+		t.Run(w.name, func(t *testing.T) {
+			b := newBackEnd(t, Config{Node: "n1", Lobby: &session.Lobby{}})
+			base := b.serveRoutes(t)
+			first := w.open(t, base, w.codec)
+			first.say([]byte(`{"id":1,"connect":{"subscriptions":[{"channel":"news"}]}}`))
+			reply, err := first.hear()
+			if err != nil {
+				t.Fatal(err)
+			}
+			late := newHTTPSpeaker(t, base, w.codec)
+			late.learn(reply)
+			second := w.open(t, base, w.codec)
+			second.say([]byte(`{"id":9,"connect":{"session":"` + late.session + `","subscriptions":[{"channel":"news"}]}}`))
+			if reply, err := second.hear(); err != nil || !strings.Contains(string(reply), `"resumed":true`) {
+				t.Fatalf("heard %s, %v, want the session resumed", reply, err)
+			}
+			late.command([]byte(`[{"id":2,"unsubscribe":{"channel":"news"}},{"id":3,"ping":{}}]`))
+			if _, err := b.Hub.Publish(t.Context(), hub.Message{Channel: "news", Data: []byte("1")}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if push, err := second.hear(); err != nil || !strings.HasPrefix(string(push), `{"publication":`) {
+				t.Errorf("heard %s, %v, want the publication", push, err)
+			}
+			second.say([]byte(`{"id":10,"ping":{}}`))
+			if got, err := second.hear(); string(got) != `{"id":10,"ping":{}}` {
+				t.Errorf("heard %s, %v, want the reply to ping", got, err)
+			}
+		})
 	}
 }
 

@@ -24,6 +24,7 @@ func (h *Handler) newHTTPClient(ctx context.Context, codec codec) *httpClient {
 	h.connections.Add(1)
 	h.Observer.Opened()
 	c := &httpClient{carrier: newCarrier(h.connQueue, codec.disconnect)}
+	c.talk.posted = true
 	c.talk.start(ctx, h, codec, c)
 	return c
 }

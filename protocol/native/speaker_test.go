@@ -173,11 +173,18 @@ type streamSpeaker struct {
 func openEvents(t *testing.T, base string, codec codec) speaker {
 	s := &streamSpeaker{httpSpeaker: newHTTPSpeaker(t, base, codec), next: readEvent}
 	s.open = func(first []byte) *http.Response {
-		var command struct{ Connect json.RawMessage }
+		var command struct {
+			ID      uint64
+			Connect json.RawMessage
+		}
 		if err := json.Unmarshal(first, &command); err != nil {
 			t.Fatal(err)
 		}
-		return s.get("/connection/sse?connect=" + url.QueryEscape(string(command.Connect)))
+		query := "?connect=" + url.QueryEscape(string(command.Connect))
+		if command.ID != 1 {
+			query += fmt.Sprint("&id=", command.ID)
+		}
+		return s.get("/connection/sse" + query)
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -58,14 +59,23 @@ func (f framing) pieces(packets []hub.Packet, observer Observer, send func([]byt
 	return b, nil
 }
 
-// events serves Server-Sent Events in JSON. The body of connect stands in the query.
+// events serves Server-Sent Events in JSON. The body of connect stands in the query, and
+// its id may.
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()["connect"]
+	values := r.URL.Query()
+	query, id := values["connect"], values.Get("id")
+	if id == "" {
+		id = "1"
+	}
+	if _, err := strconv.ParseUint(id, 10, 53); err != nil {
+		h.refuse(w, r, refusal{http.StatusBadRequest, "bad_request", "id in the query is no id of a command"})
+		return
+	}
 	if len(query) != 1 {
 		h.refuse(w, r, refusal{http.StatusBadRequest, "bad_request", "the query needs connect, with the body of that command, once"})
 		return
 	}
-	h.serveStream(w, r, jsonCodec{}, eventFraming, []byte(`{"id":1,"connect":`+query[0]+`}`))
+	h.serveStream(w, r, jsonCodec{}, eventFraming, []byte(`{"id":`+id+`,"connect":`+query[0]+`}`))
 }
 
 // stream serves a body that goes on, to a request whose own body is the first commands.

@@ -21,7 +21,7 @@ export const sse: Transport = {
   open: (options) =>
     open(options, async (ask) => {
       const query = encodeURIComponent(JSON.stringify(options.connect.connect));
-      await read(await ask(`sse?connect=${query}`), events(), options);
+      await read(await ask(`sse?id=${options.connect.id}&connect=${query}`), events(), options);
     }),
 };
 

@@ -50,7 +50,7 @@ for (const { name, encoding, type, connectOf, write } of [
     name: "sse",
     encoding: "protobuf", // which it does not have
     type: "application/json",
-    connectOf: ({ path }) => ({ id: 1, connect: JSON.parse(new URL(path, "http://x").searchParams.get("connect")) }),
+    connectOf: ({ path }) => Object.fromEntries([...new URL(path, "http://x").searchParams].map(([name, text]) => [name, JSON.parse(text)])),
     write: (res, event) => res.write(`data: ${JSON.stringify(event)}\n\n`),
   },
   {
