@@ -48,6 +48,7 @@ var (
 	wrongMediaType  = refusal{http.StatusUnsupportedMediaType, "content_type", "Content-Type is neither application/json nor application/x-protobuf"}
 	bodyTooBig      = refusal{http.StatusRequestEntityTooLarge, "request_too_big", "the body is too big"}
 	bodyCut         = refusal{http.StatusBadRequest, "bad_request", "the body did not come whole"}
+	bodyUnasked     = refusal{http.StatusBadRequest, "bad_request", "a GET has no body"}
 	bodyMissing     = refusal{http.StatusBadRequest, "bad_request", "the body has no command"}
 	sessionUnknown  = refusal{http.StatusNotFound, "session_unknown", "there is no such session over this transport"}
 	wrongNode       = refusal{http.StatusMisdirectedRequest, "wrong_node", "the session is that of another node"}
@@ -77,10 +78,17 @@ func (h *Handler) guard(method string, next http.HandlerFunc) http.Handler {
 			header.Set("Access-Control-Allow-Origin", origin)
 			header.Set("Access-Control-Expose-Headers", batchHeader)
 		}
-		switch r.Method {
-		case method:
+		switch {
+		case r.Method == method && method == http.MethodGet && r.ContentLength != 0:
+			// net/http reads the body before it sends the head of an answer, and a stream has
+			// all the time in the world. Nobody reads one of a connection that is closed.
+			if r.ProtoMajor == 1 {
+				header.Set("Connection", "close")
+			}
+			h.refuse(w, r, bodyUnasked)
+		case r.Method == method:
 			next(w, r)
-		case http.MethodOptions:
+		case r.Method == http.MethodOptions:
 			header.Set("Access-Control-Allow-Methods", method)
 			header.Set("Access-Control-Allow-Headers", strings.Join([]string{"Content-Type", "Last-Event-ID", sessionHeader, batchHeader}, ", "))
 			header.Set("Access-Control-Max-Age", "600")
