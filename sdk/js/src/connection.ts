@@ -3,7 +3,7 @@ import type { Codec, Encoding, Wire } from "./codec.js";
 import { codecs, takeBatch } from "./codec.js";
 import type { Command, Connected, Disconnect, ServerEvent } from "./messages.js";
 import type { Link, Transport } from "./transport.js";
-import { ABNORMAL } from "./transport.js";
+import { ABNORMAL, PATIENCE } from "./transport.js";
 
 export type State = "disconnected" | "connecting" | "connected";
 
@@ -31,9 +31,6 @@ export interface Connection {
   /** Sends as many commands as one message may have in each. */
   send(commands: Command[]): void;
 }
-
-/** How long connecting, and the answer to a ping, may take, in milliseconds. */
-const PATIENCE = 10_000;
 
 /** How long a connection may be silent when the server does not say, in milliseconds. */
 const SILENCE = 25_000;

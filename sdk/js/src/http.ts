@@ -3,7 +3,7 @@
 import type { Wire } from "./codec.js";
 import { lines, takeBatch } from "./codec.js";
 import type { Link, Transport, TransportOptions } from "./transport.js";
-import { ABNORMAL } from "./transport.js";
+import { ABNORMAL, PATIENCE } from "./transport.js";
 
 const usable = typeof fetch === "function";
 
@@ -79,6 +79,7 @@ function open({ url, codec, session, ended }: TransportOptions, receiving: (ask:
   const abort = new AbortController();
   const queue: Wire[] = [];
   let sending = false;
+  let timer: ReturnType<typeof setTimeout>;
 
   const ask: Ask = async (path, commands, headers) => {
     const secret = session();
@@ -98,9 +99,10 @@ function open({ url, codec, session, ended }: TransportOptions, receiving: (ask:
     throw Object.assign(new Error(message ?? `HTTP status ${answer.status}`), { code: answer.status });
   };
 
-  const failed = (err: { code?: number; message: string }) => {
+  const failed = (err: { code?: number; message?: string }) => {
+    clearTimeout(timer);
     abort.abort();
-    if (err.code) ended(err.code, err.message);
+    if (err.code) ended(err.code, err.message!);
     else ended(ABNORMAL, "connection lost");
   };
 
@@ -111,7 +113,12 @@ function open({ url, codec, session, ended }: TransportOptions, receiving: (ask:
       if (sending) return;
       sending = true;
       try {
-        while (queue.length) await ask("commands", takeBatch(queue));
+        while (queue.length) {
+          // One that hangs would hold back all others, and what is received tells nothing of it.
+          timer = setTimeout(failed, PATIENCE, {});
+          await ask("commands", takeBatch(queue));
+          clearTimeout(timer);
+        }
       } catch (err) {
         failed(err as Error);
       }

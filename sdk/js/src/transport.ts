@@ -37,3 +37,6 @@ export interface Transport {
 
 /** Code of an end that nobody announced, as RFC 6455 has it. */
 export const ABNORMAL = 1006;
+
+/** How long connecting, the answer to a ping, and taking commands may take, in milliseconds. */
+export const PATIENCE = 10_000;

@@ -41,6 +41,8 @@ function newClient(t, server, transport, encoding) {
   return client;
 }
 
+const realTimeout = setTimeout;
+
 const once = (emitter, name) => new Promise((resolve) => emitter.on(name, resolve));
 
 const welcome = (id) => ({ id, connect: { session: "n.secret", client: "c", node: "n", resumed: false, ping: 25_000 } });
@@ -112,6 +114,27 @@ test("commands go one after another, together where they waited", async (t) => {
   first.res.writeHead(204).end();
   const second = await server.next("commands");
   assert.deepEqual(JSON.parse(second.body).map((c) => c.publish.data), [2, 3]);
+});
+
+test("commands that nobody answers end the connection, though it is heard", async (t) => {
+  const server = await scripted(t);
+  const client = newClient(t, server, "stream", "json");
+  const stream = await server.next("stream");
+  stream.res.write(`${JSON.stringify(welcome(1))}\n`);
+  await once(client, "connected");
+  const timers = t.mock.method(globalThis, "setTimeout", (f, ms, ...args) => realTimeout(f, ms === 10_000 ? 50 : ms, ...args));
+  const published = client.publish("a", 1, { id: "a" });
+  const ended = once(client, "disconnected");
+  await server.next("commands"); // and no answer
+  assert.equal((await ended).reason, "connection lost");
+  timers.mock.restore();
+  const again = await server.next("stream");
+  again.res.write(`${JSON.stringify(welcome(2))}\n`);
+  const post = await server.next("commands");
+  const { id } = JSON.parse(post.body);
+  post.res.writeHead(204).end();
+  again.res.write(`${JSON.stringify({ id, publish: { position: { epoch: "e", offset: 1 }, duplicate: false } })}\n`);
+  assert.equal((await published).position.offset, 1);
 });
 
 for (const [what, path] of [["stream", "stream"], ["commands", "commands"]]) {
