@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -70,8 +71,9 @@ func newJudge(channels []string) *judge {
 
 func life(channel, epoch string) string { return epoch + " " + channel }
 
-// hear takes what clients tell, a line each, until r ends.
-func (j *judge) hear(r io.Reader, other io.Writer) {
+// hear takes what clients tell, a line each, until r ends. Lines that are something else go
+// to standard error.
+func (j *judge) hear(r io.Reader) {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -80,7 +82,7 @@ func (j *judge) hear(r io.Reader, other io.Writer) {
 		}
 		var e told
 		if json.Unmarshal(line, &e) != nil || e.Event == "" {
-			_, _ = other.Write(line)
+			_, _ = os.Stderr.Write(line)
 			continue
 		}
 		j.add(e)
