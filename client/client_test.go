@@ -291,6 +291,34 @@ func testUnsubscribeWhileConnecting(t *testing.T, e client.Encoding) {
 	c.Close()
 }
 
+// The server's end of a subscription that the program has ended itself meanwhile is not that of
+// the next one.
+func TestLateEnd(t *testing.T) { inBoth(t, testLateEnd) }
+
+func testLateEnd(t *testing.T, e client.Encoding) {
+	s := newServer(t, e, func(p *player) {
+		p.answer("connect", `{}`, connected)
+		p.answer("subscribe", `{"channel":"news"}`, `{"position":{"epoch":"e","offset":3}}`)
+		id := p.expect("unsubscribe", `{"channel":"news"}`)
+		again := p.expect("subscribe", `{"channel":"news"}`)
+		for _, retry := range []bool{true, false} {
+			p.send(fmt.Sprintf(`{"unsubscribed":{"channel":"news","code":"insufficient_state","message":"m","retry":%v}}`, retry))
+		}
+		p.send(fmt.Sprintf(`{"id":%d,"error":{"code":"not_subscribed","message":"m","retry":false}}`, id))
+		p.send(fmt.Sprintf(`{"id":%d,"subscribe":{"position":{"epoch":"e","offset":5}}}`, again))
+		p.publish(6, 5)
+		p.wait()
+	})
+	c := newClient(t, s, client.Options{})
+	sub := subscribe(t, c, nil)
+	want(t, sub, "subscribed:3:false")
+	if err := sub.Unsubscribe(t.Context()); err != nil {
+		t.Errorf("Unsubscribe = %v", err)
+	}
+	want(t, subscribe(t, c, nil), "subscribed:5:false", "6:6")
+	c.Close()
+}
+
 // A broken chain is mended by subscribing anew from the last position.
 func TestBrokenChain(t *testing.T) { inBoth(t, testBrokenChain) }
 

@@ -411,7 +411,8 @@ func (c *Client) begun(l *link, m *subscribed) {
 	}
 }
 
-// unsubscribed takes the end of a subscription by the server.
+// unsubscribed takes the end of a subscription by the server. One that is not live has not
+// been answered: its end is that of an earlier one to the same channel.
 func (c *Client) unsubscribed(l *link, m *unsubscribed) {
 	t := target{m.Channel, false}
 	if m.Pattern != "" {
@@ -419,7 +420,7 @@ func (c *Client) unsubscribed(l *link, m *unsubscribed) {
 	}
 	c.mu.Lock()
 	s := c.subs[t]
-	if s == nil {
+	if s == nil || s.state != live {
 		c.mu.Unlock()
 		return
 	}
