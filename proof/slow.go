@@ -11,10 +11,19 @@ func slow() []*Fault {
 	return []*Fault{
 		stall("disconnect", "disconnected", 16<<10, false),
 		stall("catch_up", "lagged", 16<<10, false),
+		tooSlow(),
 		stall("drop_oldest", "dropped", 16<<10, true),
 		conflate(),
 		stall("latest", "latest", 64<<10, true),
 	}
+}
+
+// tooSlow is for readers that stop for longer than the history reaches back.
+func tooSlow() *Fault {
+	f := stall("catch_up", "lagged", 16<<10, false)
+	f.Name += ", short history"
+	f.Settings.History, f.loses = 5, true
+	return f
 }
 
 // conflate has room for each key of each channel, and expects the last message of each.
