@@ -51,7 +51,7 @@ func (l *Lobby) GiveUp(client string) {
 		return
 	}
 	g.timer.Stop()
-	g.settle(nil)
+	g.leave(g.channels)
 }
 
 func (l *Lobby) find(client string) *guest {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,10 @@ type Lobby struct {
 	// Time is how long a client may be away. Zero means 10 seconds.
 	Time time.Duration
 
-	mu      sync.Mutex
-	waiting map[string]*guest // by Identity.ID
-	closed  bool
+	mu        sync.Mutex
+	waiting   map[string]*guest        // by Identity.ID
+	returning map[string]chan struct{} // by the same: those who have come back and are not settled
+	closed    bool
 }
 
 // A guest is a client without a connection.
@@ -51,7 +53,7 @@ func (l *Lobby) wait(s *Session, subs []*subscription) {
 		}
 	}
 	if !l.admit(g) {
-		g.settle(nil)
+		g.leave(g.channels)
 	}
 }
 
@@ -71,7 +73,7 @@ func (l *Lobby) admit(g *guest) bool {
 	}
 	g.timer = time.AfterFunc(away, func() {
 		if l.take(g.identity.ID, g) != nil {
-			g.settle(nil)
+			g.leave(g.channels)
 		}
 	})
 	return true
@@ -89,40 +91,110 @@ func (l *Lobby) take(id string, g *guest) *guest {
 	return found
 }
 
-// settle has the client leave the channels that s, unless nil, is not subscribed to.
-func (g *guest) settle(s *Session) {
-	for _, channel := range g.channels {
-		if s == nil || !s.subscribed(channel) {
-			leave(g.hub, channel, g.identity.Client)
-		}
+// leave has the client leave channels.
+func (g *guest) leave(channels []string) {
+	for _, channel := range channels {
+		leave(g.hub, channel, g.identity.Client)
 	}
 }
 
-func (s *Session) subscribed(channel string) bool {
+// unwanted returns those of channels that s is not subscribed to. When s has ended nobody
+// knows.
+func (s *Session) unwanted(channels []string) (unwanted []string, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs.find(Target{Channel: channel}) != nil
+	for _, channel := range channels {
+		if s.subs.find(Target{Channel: channel}) == nil {
+			unwanted = append(unwanted, channel)
+		}
+	}
+	return unwanted, s.cause != nil
 }
 
 // Resume returns the identity of a session that has lost its connection, by its ID, for
 // a new session to go on with. A session of that ID that lives in sessions ends first,
-// with ErrTakenOver. It blocks while that one's subscriptions are given up, a few seconds
-// at most, and is not ok when there is nothing to resume.
+// with ErrTakenOver. It blocks while that one's subscriptions are given up and settled, a few
+// seconds at most, and is not ok when there is nothing to resume.
 //
 // settled has to be called once: when the new session has subscribed to what it
 // wants, or with nil when there is none after all. The client then leaves the
-// other channels.
+// other channels; unless the new session has lost its connection meanwhile, and the client
+// is away still.
 func (l *Lobby) Resume(sessions *Set, id string) (identity Identity, settled func(s *Session), ok bool) {
-	if s := sessions.Session(id); s != nil {
-		s.Close(ErrTakenOver)
+	for {
+		if s := sessions.Session(id); s != nil {
+			s.Close(ErrTakenOver)
+			s.awaitGone()
+		}
+		g, busy := l.claim(id)
+		if busy == nil && g == nil {
+			return Identity{}, nil, false
+		}
+		if busy == nil {
+			g.timer.Stop()
+			return g.identity, func(s *Session) { l.settle(g, s) }, true
+		}
+		<-busy // whoever comes back now waits for who did before
+	}
+}
+
+// claim takes the guest of that ID, who is returning from then on. Where one is already,
+// busy is closed when that one is settled.
+func (l *Lobby) claim(id string) (g *guest, busy <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if busy := l.returning[id]; busy != nil {
+		return nil, busy
+	}
+	if g = l.waiting[id]; g == nil {
+		return nil, nil
+	}
+	delete(l.waiting, id)
+	if l.returning == nil {
+		l.returning = make(map[string]chan struct{})
+	}
+	l.returning[id] = make(chan struct{})
+	return g, nil
+}
+
+// settle ends the return of g as s, which is nil when there is none.
+func (l *Lobby) settle(g *guest, s *Session) {
+	defer l.settled(g.identity.ID)
+	if s == nil {
+		g.leave(g.channels)
+		return
+	}
+	unwanted, ended := s.unwanted(g.channels)
+	if ended {
 		s.awaitGone()
+		if l.keep(g) {
+			return
+		}
 	}
-	g := l.take(id, nil)
-	if g == nil {
-		return Identity{}, nil, false
+	g.leave(unwanted)
+}
+
+func (l *Lobby) settled(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.returning[id])
+	delete(l.returning, id)
+}
+
+// keep has the same client, if it is waited for again, be present where g was.
+func (l *Lobby) keep(g *guest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	again := l.waiting[g.identity.ID]
+	if again == nil {
+		return false
 	}
-	g.timer.Stop()
-	return g.identity, g.settle, true
+	for _, channel := range g.channels {
+		if !slices.Contains(again.channels, channel) {
+			again.channels = append(again.channels, channel)
+		}
+	}
+	return true
 }
 
 // Len returns how many clients are waited for.
@@ -140,6 +212,6 @@ func (l *Lobby) Close() {
 	l.mu.Unlock()
 	for _, g := range all {
 		g.timer.Stop()
-		g.settle(nil)
+		g.leave(g.channels)
 	}
 }

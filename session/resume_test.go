@@ -254,16 +254,63 @@ func TestResumeTwice(t *testing.T) {
 				results <- settled
 			}()
 		}
-		one, two := <-results, <-results
-		if (one == nil) == (two == nil) {
-			b.Error("both or none have resumed the session, want one")
-		}
-		for _, settled := range []func(*Session){one, two} {
-			if settled != nil {
-				settled(nil)
+		resumed := 0
+		for range 2 {
+			if settled := <-results; settled != nil {
+				resumed++
+				settled(nil) // until then the other waits
 			}
+		}
+		if resumed != 1 {
+			b.Errorf("%d have resumed the session, want one", resumed)
 		}
 		<-s.Done()
 		b.end(b.watch)
 	})
+}
+
+// A client that loses its connection again before it has subscribed to everything is away
+// still: nobody sees it leave, and it may come back to all of its channels.
+func TestLostWhileResuming(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		bubble(t, present(), func(b *bench) {
+			l := &Lobby{}
+			set, s, _, watcher := lobby(b, l)
+			s.Lost(errors.New("connection reset"))
+			<-s.Done()
+			identity, settled, _ := l.Resume(set, s.ID())
+			first, _ := b.open(Config{Identity: identity, Lobby: l})
+			add(b, set, first)
+			b.subscribe(first, channel("news"))
+			began := time.Now()
+			if comes { // before the first is noticed to be gone
+				resumed := make(chan func(*Session), 1)
+				go func() {
+					_, settled, _ := l.Resume(set, s.ID())
+					resumed <- settled
+				}()
+				synctest.Wait()
+				settled(first)
+				settled = <-resumed
+				again, _ := b.open(Config{Identity: identity, Lobby: l})
+				add(b, set, again)
+				b.subscribe(again, channel("news"))
+				b.subscribe(again, channel("other"))
+				settled(again)
+				b.expect(watcher, "")
+				again.Close(ErrLeft)
+				<-again.Done()
+			} else {
+				first.Lost(errors.New("connection reset"))
+				settled(first)
+				b.expect(watcher, "")
+				<-time.After(11 * time.Second)
+			}
+			b.expect(watcher, "left:"+s.Client()+" left:"+s.Client())
+			if took := time.Since(began); comes && took > 0 {
+				b.Errorf("coming back took %v", took)
+			}
+			b.end(b.watch)
+		})
+	}
 }
