@@ -159,7 +159,7 @@ func newLoser(t *testing.T, target string) string {
 	polls := 0
 	gateway := newGateway(target)
 	gateway.ModifyResponse = func(r *http.Response) error {
-		if !strings.HasSuffix(r.Request.URL.Path, "/poll") {
+		if r.Request.Method != http.MethodPost || !strings.HasSuffix(r.Request.URL.Path, "/poll") {
 			return nil
 		}
 		mu.Lock()

@@ -15,7 +15,7 @@ func TestSDKFaults(t *testing.T) {
 	w := newFaultWorld(t)
 	w.addAll()
 	w.start(1)
-	w.faults()
+	w.faults(20)
 }
 
 // The same in a browser, whose transports are others. (Firefox lets a page whose WebSockets break wait
@@ -24,7 +24,7 @@ func TestSDKFaultsInChromium(t *testing.T) {
 	w := newFaultWorld(t)
 	w.addAll()
 	w.startIn(launch(t, "chrome", tool(t, "chromium")))
-	w.faults()
+	w.faults(6)
 }
 
 // addAll adds a client for every way to speak with the server, whose connections break,
@@ -45,14 +45,15 @@ func (w *faultWorld) addAll() {
 	w.add("websocket refused", newBlocker(w.t, w.addr, false), "protobuf")
 }
 
-// faults has everything go wrong, one after the other, and judges.
-func (w *faultWorld) faults() {
+// faults has everything go wrong, one after the other, and judges. Each client has so many
+// connections broken.
+func (w *faultWorld) faults(breaks int) {
 	w.await("are live", w.anywhere())
 
 	// Connections break in the middle of everything.
-	const faults, batches = 20, 10
+	const batches = 10
 	for _, c := range w.cutters {
-		c.spoil(faults)
+		c.spoil(breaks)
 	}
 	for n := 0; slices.ContainsFunc(w.cutters, func(c *cutter) bool { return c.left() > 0 }); n++ {
 		w.publishPaced()
