@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -207,5 +208,30 @@ func (b *Broker) channelIn(shard int) string {
 		if name := fmt.Sprint(i); b.shard(name) == &b.shards[shard] {
 			return name
 		}
+	}
+}
+
+// Subscribing to a pattern takes no more the more patterns there are.
+func TestManyPatterns(t *testing.T) {
+	b := New(Config{})
+	subscribe := func(i int) hub.Pattern {
+		p, err := hub.ParsePattern(fmt.Sprintf("*%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = b.SubscribePattern(t.Context(), p, new(sink))
+		return p
+	}
+	for i := range 10_000 {
+		subscribe(i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range 100 {
+		_ = b.UnsubscribePattern(t.Context(), subscribe(10_000+i))
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("100 patterns beside 10,000 took %d bytes, want little", took)
 	}
 }

@@ -8,35 +8,34 @@ import (
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
-// patterns are the subscriptions to patterns. Publishing reads them without a lock.
+// patterns are the subscriptions to patterns. Publishing to a log looks at them only when
+// they have changed since, and changing them costs the same however many there are: clients
+// choose how many, and how often.
 type patterns struct {
-	mu      sync.Mutex
-	current atomic.Pointer[patternList]
+	version atomic.Uint64 // rises with each change
+	size    atomic.Int64
+
+	mu    sync.RWMutex
+	sinks map[hub.Pattern]hub.Sink
 }
 
-// A patternList never changes.
-type patternList struct{ sinks map[hub.Pattern]hub.Sink }
-
-// matched is what a log found in a list.
+// matched is what a log found in a version.
 type matched struct {
-	list  *patternList
-	sinks []hub.Sink
+	version uint64
+	sinks   []hub.Sink
 }
 
-func (p *patterns) any() bool {
-	list := p.current.Load()
-	return list != nil && len(list.sinks) > 0
-}
+func (p *patterns) any() bool { return p.size.Load() > 0 }
 
 // match returns the sinks whose patterns match the channel of a log, which is locked.
-// A log looks again only when the list has changed.
 func (p *patterns) match(l *log) []hub.Sink {
-	list := p.current.Load()
-	if l.matched.list == list {
+	if l.matched.version == p.version.Load() {
 		return l.matched.sinks
 	}
-	l.matched = matched{list: list}
-	for pattern, sink := range list.sinks {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	l.matched = matched{version: p.version.Load()}
+	for pattern, sink := range p.sinks {
 		if pattern.Match(l.channel) {
 			l.matched.sinks = append(l.matched.sinks, sink)
 		}
@@ -44,18 +43,16 @@ func (p *patterns) match(l *log) []hub.Sink {
 	return l.matched.sinks
 }
 
-// change replaces the list by one that do has changed.
+// change has do change the subscriptions.
 func (p *patterns) change(do func(sinks map[hub.Pattern]hub.Sink)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := &patternList{sinks: make(map[hub.Pattern]hub.Sink)}
-	if list := p.current.Load(); list != nil {
-		for pattern, sink := range list.sinks {
-			next.sinks[pattern] = sink
-		}
+	if p.sinks == nil {
+		p.sinks = make(map[hub.Pattern]hub.Sink)
 	}
-	do(next.sinks)
-	p.current.Store(next)
+	do(p.sinks)
+	p.size.Store(int64(len(p.sinks)))
+	p.version.Add(1)
 }
 
 // SubscribePattern hands the publications of all matching channels to sink. The
