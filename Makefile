@@ -36,7 +36,7 @@ bench: ## this library beside its peers
 bench-server: ## the server beside others with channels
 	go run ./bench/cmd/benchserver
 
-proof: ## real servers and 1,000 clients under faults: what is promised is kept; takes an hour; PROOF="-reps 1" for less
+proof: ## real servers and 1,000 clients under faults: what is promised is kept; takes three quarters of an hour; PROOF="-reps 1" for less
 	go run ./proof/cmd/proof $(PROOF)
 
 generate: ## the conformance and security pages, from the tests; assembly; code of the protocols, with protoc
