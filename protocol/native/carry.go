@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -55,8 +56,8 @@ func (c *conversation) connect(ctx context.Context, cmd *command) error {
 	h := c.handler
 	answer := connection{identity: session.NewIdentity(h.Node), node: h.Node, ping: uint32(pingTime.Milliseconds())}
 	settled := func(*session.Session) {} // called once
-	if cmd.session != "" && h.Lobby != nil {
-		if identity, f, ok := h.Lobby.Resume(h.Sessions, cmd.session); ok {
+	if secret := cmp.Or(cmd.session, c.resume); secret != "" && h.Lobby != nil {
+		if identity, f, ok := h.Lobby.Resume(h.Sessions, secret); ok {
 			answer.identity, answer.resumed, settled = identity, true, f
 		}
 	}

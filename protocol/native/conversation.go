@@ -29,6 +29,7 @@ type conversation struct {
 	transport session.Transport
 	ctx       context.Context // commands see its values; it may end with the connection
 	gate      gate            // what the session sends through
+	resume    string          // the session to resume, where connect names none; set before the first command
 	posted    bool            // commands come in requests, which may overtake one another; set before the first
 
 	worker sync.WaitGroup // the goroutine that carries out commands, if there is one

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -55,7 +56,7 @@ func (h *Handler) eventSource(w http.ResponseWriter, r *http.Request) {
 		Stats:            h.Stats,
 	})
 	if h.Sessions.Add(s) != nil {
-		h.refuse(w, r, shuttingDown)
+		comeBack(w)
 		return
 	}
 	defer func() {
@@ -65,7 +66,11 @@ func (h *Handler) eventSource(w http.ResponseWriter, r *http.Request) {
 		h.Sessions.Remove(s)
 	}()
 	if err := subscribeAll(r.Context(), s, channels, from); err != nil {
-		h.refuse(w, r, refusal{statusOf(err), string(err.Code), err.Message})
+		if err.Retry {
+			comeBack(w)
+			return
+		}
+		h.refuse(w, r, refusal{http.StatusBadRequest, string(err.Code), err.Message})
 		return
 	}
 	h.Observer.Opened()
@@ -99,12 +104,11 @@ func subscribeAll(ctx context.Context, s *session.Session, channels []string, fr
 	return nil
 }
 
-// statusOf returns the status that tells of an error before the first event.
-func statusOf(e *Error) int {
-	if e.Retry {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusBadRequest
+// comeBack answers where a later request may succeed. After any other status than 200 an
+// EventSource gives up for good.
+func comeBack(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprintf(w, "retry: %d\n\n", 1000+rand.IntN(4000))
 }
 
 // places are the positions of channels, by their names.

@@ -53,7 +53,6 @@ var (
 	sessionUnknown  = refusal{http.StatusNotFound, "session_unknown", "there is no such session over this transport"}
 	wrongNode       = refusal{http.StatusMisdirectedRequest, "wrong_node", "the session is that of another node"}
 	pollReplaced    = refusal{http.StatusConflict, "poll_replaced", "another poll of the session has come"}
-	shuttingDown    = refusal{http.StatusServiceUnavailable, "shutdown", "the server is shutting down"}
 )
 
 func (r refusal) answer(w http.ResponseWriter) {

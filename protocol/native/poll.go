@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
@@ -26,7 +27,8 @@ type polls struct {
 	asking  sync.Mutex  // held by the poll that is served
 	absence *time.Timer // ends a session that nobody polls
 
-	// Guarded by asking.
+	// Guarded by asking. The batches of one connection are numbered from a random number
+	// on: a late poll of the one before, whose session was resumed, acknowledges nothing.
 	batch  uint64
 	answer []byte // the last batch, unless it was acknowledged
 	last   bool   // nothing comes behind that
@@ -74,7 +76,7 @@ func (h *Handler) firstPoll(w http.ResponseWriter, r *http.Request) (*httpClient
 		return nil, nil, err
 	}
 	c := h.newHTTPClient(context.WithoutCancel(r.Context()), codec)
-	c.polls = &polls{absence: time.AfterFunc(pollPause, c.Abort)}
+	c.polls = &polls{batch: uint64(rand.Uint32()), absence: time.AfterFunc(pollPause, c.Abort)}
 	remote := r.RemoteAddr // the session outlives the request
 	go func() {
 		<-c.gone

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,11 @@ type poller struct {
 	t       *testing.T
 	b       *backEnd
 	session string
+	first   uint64 // the number of the first batch
 }
+
+// batch returns the number of the nth batch.
+func (p *poller) batch(n uint64) string { return strconv.FormatUint(p.first+n-1, 10) }
 
 func newPoller(t *testing.T, connect string) *poller {
 	t.Helper()
@@ -26,8 +31,10 @@ func newPoller(t *testing.T, connect string) *poller {
 	w := p.poll("", connect)
 	_, rest, _ := strings.Cut(w.Body.String(), `"session":"`)
 	p.session, _, _ = strings.Cut(rest, `"`)
-	if p.session == "" || w.Header().Get("Ropewalk-Batch") != "1" {
-		t.Fatalf("first poll = %d %s", w.Code, w.Body)
+	var err error
+	p.first, err = strconv.ParseUint(w.Header().Get("Ropewalk-Batch"), 10, 64)
+	if p.session == "" || err != nil {
+		t.Fatalf("first poll = %d %s, %v", w.Code, w.Body, err)
 	}
 	return p
 }
@@ -64,18 +71,18 @@ func TestPollLostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, subscribedNews)
 		p.publish("1")
-		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.expect(p.poll(p.batch(1), ""), p.batch(2), `"data":1`)
 		p.publish("2")
-		lost := p.poll("1", "")
-		p.expect(lost, "2", `"data":1`)
+		lost := p.poll(p.batch(1), "")
+		p.expect(lost, p.batch(2), `"data":1`)
 		if strings.Contains(lost.Body.String(), `"data":2`) {
 			t.Errorf("the batch has changed: %s", lost.Body)
 		}
-		for _, unknown := range []string{"", "3", "x", "02"} {
-			p.expect(p.poll(unknown, ""), "2", `"data":1`)
+		for _, unknown := range []string{"", p.batch(3), "x", "0" + p.batch(2), "1"} {
+			p.expect(p.poll(unknown, ""), p.batch(2), `"data":1`)
 		}
-		next := p.poll("2", "")
-		p.expect(next, "3", `"data":2`)
+		next := p.poll(p.batch(2), "")
+		p.expect(next, p.batch(3), `"data":2`)
 		if strings.Contains(next.Body.String(), `"data":1`) {
 			t.Errorf("the batch that was acknowledged comes again: %s", next.Body)
 		}
@@ -88,17 +95,17 @@ func TestPollWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, subscribedNews)
 		begin := time.Now()
-		p.expect(p.poll("1", ""), "", "[]")
+		p.expect(p.poll(p.batch(1), ""), "", "[]")
 		if took := time.Since(begin); took != pollTime {
 			t.Errorf("a poll took %v, want %v", took, pollTime)
 		}
 		time.AfterFunc(time.Second, func() { p.publish("1") })
 		begin = time.Now()
-		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.expect(p.poll(p.batch(1), ""), p.batch(2), `"data":1`)
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("a poll took %v, want 1s", took)
 		}
-		p.expect(p.poll("2", `{"id":2,"ping":{}}`), "3", `[{"id":2,"ping":{}}]`)
+		p.expect(p.poll(p.batch(2), `{"id":2,"ping":{}}`), p.batch(3), `[{"id":2,"ping":{}}]`)
 		p.b.Wait()
 	})
 }
@@ -108,14 +115,14 @@ func TestPollReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, subscribedNews)
 		first, second := make(chan *httptest.ResponseRecorder, 1), make(chan *httptest.ResponseRecorder, 1)
-		go func() { first <- p.poll("1", "") }()
+		go func() { first <- p.poll(p.batch(1), "") }()
 		synctest.Wait()
-		go func() { second <- p.poll("1", "") }()
+		go func() { second <- p.poll(p.batch(1), "") }()
 		if w := <-first; w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "poll_replaced") {
 			t.Errorf("the first poll = %d %s, want 409 poll_replaced", w.Code, w.Body)
 		}
 		p.publish("1")
-		p.expect(<-second, "2", `"data":1`)
+		p.expect(<-second, p.batch(2), `"data":1`)
 		p.b.Wait()
 	})
 }
@@ -126,9 +133,9 @@ func TestPollBrokenOff(t *testing.T) {
 		p := newPoller(t, subscribedNews)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		p.b.request(ctx, http.MethodPost, "/connection/poll", "", "Content-Type", "application/json", "Ropewalk-Session", p.session, "Ropewalk-Batch", "1")
+		p.b.request(ctx, http.MethodPost, "/connection/poll", "", "Content-Type", "application/json", "Ropewalk-Session", p.session, "Ropewalk-Batch", p.batch(1))
 		p.publish("1")
-		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.expect(p.poll(p.batch(1), ""), p.batch(2), `"data":1`)
 		p.b.Wait()
 	})
 }
@@ -142,7 +149,7 @@ func TestPollPause(t *testing.T) {
 		if took := time.Since(begin); took != pollPause {
 			t.Errorf("the session lived for %v, want %v", took, pollPause)
 		}
-		if w := p.poll("1", ""); w.Code != http.StatusNotFound {
+		if w := p.poll(p.batch(1), ""); w.Code != http.StatusNotFound {
 			t.Errorf("a poll behind that = %d %s, want 404", w.Code, w.Body)
 		}
 		if got := fmt.Sprint(p.b.counter.closed); got != "[1006]" {
@@ -155,9 +162,9 @@ func TestPollPause(t *testing.T) {
 func TestPollEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPoller(t, subscribedNews)
-		p.expect(p.poll("1", `{"id":1,"ping":{}}`), "2", `[{"disconnect":{"code":4102,`)
+		p.expect(p.poll(p.batch(1), `{"id":1,"ping":{}}`), p.batch(2), `[{"disconnect":{"code":4102,`)
 		p.b.Wait()
-		if w := p.poll("2", ""); w.Code != http.StatusNotFound {
+		if w := p.poll(p.batch(2), ""); w.Code != http.StatusNotFound {
 			t.Errorf("a poll behind the last batch = %d %s, want 404", w.Code, w.Body)
 		}
 	})
@@ -184,7 +191,7 @@ func TestPollStuckAnswer(t *testing.T) {
 		p.publish("1")
 		served := p.stick()
 		begin := time.Now()
-		p.expect(p.poll("1", ""), "2", `"data":1`)
+		p.expect(p.poll(p.batch(1), ""), p.batch(2), `"data":1`)
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("the poll waited for %v", took)
 		}

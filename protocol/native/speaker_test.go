@@ -175,16 +175,25 @@ func openEvents(t *testing.T, base string, codec codec) speaker {
 	s.open = func(first []byte) *http.Response {
 		var command struct {
 			ID      uint64
-			Connect json.RawMessage
+			Connect map[string]json.RawMessage
 		}
 		if err := json.Unmarshal(first, &command); err != nil {
 			t.Fatal(err)
 		}
-		query := "?connect=" + url.QueryEscape(string(command.Connect))
+		var header []string
+		if session, ok := command.Connect["session"]; ok {
+			header = []string{"Ropewalk-Session", strings.Trim(string(session), `"`)}
+			delete(command.Connect, "session")
+		}
+		body, err := json.Marshal(command.Connect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := "?connect=" + url.QueryEscape(string(body))
 		if command.ID != 1 {
 			query += fmt.Sprint("&id=", command.ID)
 		}
-		return s.get("/connection/sse" + query)
+		return s.get("/connection/sse"+query, header...)
 	}
 	return s
 }

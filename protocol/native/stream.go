@@ -60,7 +60,7 @@ func (f framing) pieces(packets []hub.Packet, observer Observer, send func([]byt
 }
 
 // events serves Server-Sent Events in JSON. The body of connect stands in the query, and
-// its id may.
+// its id may. The session to resume is a secret, and stands in the header.
 func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
 	query, id := values["connect"], values.Get("id")
@@ -111,6 +111,7 @@ func (h *Handler) firstBody(w http.ResponseWriter, r *http.Request) ([]byte, err
 func (h *Handler) serveStream(w http.ResponseWriter, r *http.Request, codec codec, f framing, first []byte) {
 	c := h.newHTTPClient(r.Context(), codec)
 	defer c.finish(r.RemoteAddr)
+	c.talk.resume = r.Header.Get(sessionHeader)
 	c.take(r.Context(), first)
 	c.write(w, r, f, c.talk.ready, h.Observer)
 }

@@ -7,7 +7,7 @@ import { build } from "esbuild";
 
 // Names of properties that stand on this side of the package's API alone, and that no
 // object of the platform has.
-const internal = /^(settle|again|nextId|begin|request|forget|hello|probe|hurry|batch|always|lost|ask|subscription|run|connecting|connected|disconnected)$/;
+const internal = /^(settle|again|nextId|begin|request|forget|hello|probe|hurry|batch|always|lost|ask|subscription|run|connecting|connected|disconnected|emit)$/;
 const most = 15 * 1024; // bytes
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const outfile = here("dist/ropewalk.min.js");

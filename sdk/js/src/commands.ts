@@ -109,7 +109,7 @@ export function newCommands(): Commands {
       queue.clear();
       for (const waiting of all) {
         if (!final && (waiting.again === "always" || (waiting.again === "unsent" && !waiting.id))) queue.add(waiting);
-        else waiting.settle(new RopewalkError("disconnected", "connection lost before the answer", true));
+        else waiting.settle(new RopewalkError("disconnected", "connection lost", true));
       }
     },
     reply(event) {

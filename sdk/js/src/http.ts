@@ -20,8 +20,10 @@ export const sse: Transport = {
   usable,
   open: (options) =>
     open(options, async (ask) => {
-      const query = encodeURIComponent(JSON.stringify(options.connect.connect));
-      await read(await ask(`sse?id=${options.connect.id}&connect=${query}`), events(), options);
+      const { id, connect } = options.connect;
+      const { session, ...rest } = connect as { session?: string }; // which is a secret, and no part of an address
+      const query = encodeURIComponent(JSON.stringify(rest));
+      await read(await ask(`sse?id=${id}&connect=${query}`, undefined, session ? { "Ropewalk-Session": session } : {}), events(), options);
     }),
 };
 
@@ -68,7 +70,7 @@ const events = () => lines((line) => (line.startsWith("data:") ? [line.slice(5)]
 async function read({ body }: Response, cut: (piece: Uint8Array) => Wire[], { alive, receive }: TransportOptions): Promise<void> {
   for (const reader = body!.getReader(); ; ) {
     const { done, value } = await reader.read();
-    if (done) throw new Error("the stream ended");
+    if (done) throw new Error("ended");
     alive();
     cut(value).forEach(receive);
   }
