@@ -18,7 +18,7 @@ check: ## lint every module
 race: ## only the unit tests, with the race detector
 	go run ./scripts/test unit
 
-fuzz: ## only the fuzz targets, FUZZTIME (15s) each
+fuzz: ## only the fuzz targets, FUZZTIME (10s) each
 	go run ./scripts/test fuzz
 
 interop: ## only the tests against browsers, other libraries and proxies

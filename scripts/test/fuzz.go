@@ -83,7 +83,7 @@ func (r *result) fuzz(targets []target) {
 }
 
 func (t target) run() (string, error) {
-	limit := cmp.Or(os.Getenv("FUZZTIME"), "15s")
+	limit := cmp.Or(os.Getenv("FUZZTIME"), "10s")
 	out, err := t.module.goCommand("test", "-run", "^$", "-fuzz", "^"+t.name+"$",
 		"-fuzztime", limit, "-fuzzminimizetime", "5s", "-parallel", "1", t.pkg).CombinedOutput()
 	return string(out), err

@@ -3,7 +3,7 @@
 //	go run ./scripts/test [vet] [unit] [fuzz] [interop]
 //
 // Without arguments it runs all of them, and installs what they need first
-// (scripts/interop-deps). FUZZTIME says how long each fuzz target runs; it is 15s
+// (scripts/interop-deps). FUZZTIME says how long each fuzz target runs; it is 10s
 // unless set. With CI set, a skipped test is a failure.
 package main
 
