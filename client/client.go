@@ -41,7 +41,8 @@ type Options struct {
 
 	// MinBackoff and MaxBackoff bound the time before the client comes back: a random
 	// one up to MinBackoff at first, up to twice as long after each failure, and up
-	// to MaxBackoff in the end. A time that the server asks for goes before.
+	// to MaxBackoff in the end. A connection that lasted for longer than that begins
+	// anew. A time that the server asks for goes before.
 	// Zero means 500 milliseconds and 20 seconds.
 	MinBackoff, MaxBackoff time.Duration
 

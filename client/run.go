@@ -19,29 +19,40 @@ const maxFirst = 8 << 10
 // run keeps the client connected until ctx ends or the server does not want it.
 func (c *Client) run(ctx context.Context) {
 	defer close(c.done)
-	backoff := c.options.MinBackoff
+	var backoff time.Duration
 	for {
+		var lasted time.Duration
 		l, err := c.open(ctx)
 		if err == nil {
-			backoff = c.options.MinBackoff
+			begin := time.Now()
 			err = c.serve(ctx, l)
+			lasted = time.Since(begin)
 		}
 		if ctx.Err() != nil {
 			c.options.OnDisconnected(ErrClosed, -1)
 			return
 		}
+		backoff = c.options.following(backoff, lasted)
 		wait, again := after(err, backoff)
 		if !again {
 			c.end(err)
 			c.options.OnDisconnected(err, -1)
 			return
 		}
-		backoff = min(2*backoff, c.options.MaxBackoff)
 		c.options.OnDisconnected(err, wait)
 		if !sleep(ctx, wait) {
 			return
 		}
 	}
+}
+
+// following returns the backoff behind a connection that has lasted so long, or an attempt.
+// One that the server ends at once, again and again, is no success.
+func (o *Options) following(backoff, lasted time.Duration) time.Duration {
+	if lasted > backoff || backoff == 0 {
+		return o.MinBackoff
+	}
+	return min(2*backoff, o.MaxBackoff)
 }
 
 // after returns how long to stay away after a connection or an attempt has ended
