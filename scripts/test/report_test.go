@@ -88,3 +88,17 @@ func TestExecutions(t *testing.T) {
 		t.Errorf("executions() = %d, want 4051", got)
 	}
 }
+
+// The end of a run's time is no failure; an input that fails is one whatever else is said.
+func TestCutOff(t *testing.T) {
+	const late = "fuzz: elapsed: 10s, execs: 239445 (34567/sec)\n--- FAIL: FuzzCheck (10.64s)\n    context deadline exceeded\nFAIL\n"
+	for out, want := range map[string]bool{
+		late: true,
+		late + "    Failing input written to testdata/fuzz/FuzzCheck/1\n": false,
+		"--- FAIL: FuzzCheck (1.2s)\n    check_test.go:3: wrong\nFAIL\n":   false,
+	} {
+		if got := cutOff(out); got != want {
+			t.Errorf("cutOff(%q) = %v, want %v", out, got, want)
+		}
+	}
+}
