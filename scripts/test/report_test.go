@@ -95,7 +95,7 @@ func TestCutOff(t *testing.T) {
 	for out, want := range map[string]bool{
 		late: true,
 		late + "    Failing input written to testdata/fuzz/FuzzCheck/1\n": false,
-		"--- FAIL: FuzzCheck (1.2s)\n    check_test.go:3: wrong\nFAIL\n":   false,
+		"--- FAIL: FuzzCheck (1.2s)\n    check_test.go:3: wrong\nFAIL\n":  false,
 	} {
 		if got := cutOff(out); got != want {
 			t.Errorf("cutOff(%q) = %v, want %v", out, got, want)
