@@ -15,7 +15,7 @@ type Packet interface {
 	Size() int
 }
 
-// encodings is a list that only grows, at its head.
+// encodings is a list that grows at its head, until Forget.
 type encodings struct {
 	head atomic.Pointer[encoding]
 }
@@ -28,7 +28,7 @@ type encoding struct {
 	packet Packet
 }
 
-// Encoded returns what encode gives, which is called once for each format,
+// Encoded returns what encode gives, which is called once for each format before Forget,
 // however many subscribers there are. The packet is shared: nobody changes it.
 // It may be called at once by many goroutines.
 func (l *encodings) Encoded(format Format, encode func() Packet) Packet {
@@ -36,6 +36,11 @@ func (l *encodings) Encoded(format Format, encode func() Packet) Packet {
 	e.once.Do(func() { e.packet = encode() })
 	return e.packet
 }
+
+// Forget drops what was encoded; whoever wants it again encodes it anew. A broker that keeps
+// a publication calls it when its subscribers have theirs: most of what is kept is never
+// asked for, and costs several times its size meanwhile.
+func (l *encodings) Forget() { l.head.Store(nil) }
 
 // find returns the entry of format and makes one where there is none.
 func (l *encodings) find(format Format) *encoding {

@@ -200,6 +200,21 @@ func TestBroadcastHoldsNoLock(t *testing.T) {
 	}
 }
 
+// What was encoded can be forgotten, and is encoded once more then.
+func TestForget(t *testing.T) {
+	p := &hub.Publication{}
+	for range 2 {
+		calls := 0
+		for range 3 {
+			p.Encoded("f", func() hub.Packet { calls++; return packet("x") })
+		}
+		if calls != 1 {
+			t.Errorf("encoded %d times, want once", calls)
+		}
+		p.Forget()
+	}
+}
+
 func TestEncodedOncePerFormat(t *testing.T) {
 	p := &hub.Publication{Message: hub.Message{Data: []byte("x")}}
 	var mu sync.Mutex

@@ -23,6 +23,10 @@ type history struct {
 	kept []*hub.Publication
 	size int           // bytes
 	time time.Duration // how long each is kept
+
+	// until is when the oldest is too old. (To look at that itself for each publication
+	// would be a miss of the processor's cache.)
+	until time.Time
 }
 
 func (h *history) empty() bool { return len(h.kept) == 0 }
@@ -44,8 +48,10 @@ func (h *history) add(p *hub.Publication, o *hub.Options) (grown int) {
 		h.drop(len(h.kept))
 		return h.size - before
 	}
-	h.time = o.HistoryTime
-	h.kept = append(h.kept, p)
+	if h.kept = append(h.kept, p); len(h.kept) == 1 || h.time != o.HistoryTime {
+		h.time = o.HistoryTime
+		h.until = h.kept[0].Time.Add(h.time)
+	}
 	h.size += weight(p)
 	h.drop(len(h.kept) - o.History)
 	h.expire(p.Time)
@@ -63,12 +69,14 @@ func (h *history) drop(n int) {
 	}
 	if h.kept = h.kept[n:]; len(h.kept) == 0 {
 		h.kept = nil
+		return
 	}
+	h.until = h.kept[0].Time.Add(h.time)
 }
 
 // expire forgets what is too old, and returns how many bytes that were.
 func (h *history) expire(now time.Time) int {
-	if h.empty() || now.Sub(h.kept[0].Time) < h.time {
+	if h.empty() || now.Before(h.until) {
 		return 0
 	}
 	before := h.size

@@ -120,6 +120,7 @@ func (b *Broker) append(l *log, m hub.Message, o hub.PublishOptions) hub.Publish
 	for _, sink := range b.patterns.match(l) {
 		sink.Deliver(p)
 	}
+	p.Forget()
 	return b.published(l.top)
 }
 
