@@ -21,8 +21,8 @@ var (
 // hands it to every node that has subscribed to its channel.
 // All methods may be called at once by many goroutines.
 //
-// What more a broker can do it shows by being a [Historian] or [NearHistorian], a [PresenceKeeper] or
-// a [PatternBroker].
+// What more a broker can do it shows by being a [Historian] or [NearHistorian], a [Locator], a [PresenceKeeper],
+// a [PatternBroker] or a [Leveler].
 type Broker interface {
 	// Publish appends m to its channel's log and returns its position. When the
 	// context ends first, the message may have been taken.
@@ -89,6 +89,14 @@ type NearHistorian interface {
 	Near()
 }
 
+// A Locator is a Broker whose nodes may have different positions for the same place of a channel's log,
+// where nothing was published for long.
+type Locator interface {
+	// Locate returns the position of this node that from stands for: nothing of the channel lies between
+	// the two. Where it does not know that it returns from.
+	Locate(ctx context.Context, channel string, from Position) (Position, error)
+}
+
 // A Query asks for a part of a log.
 type Query struct {
 	// From, unless nil, is where to begin: a page forward holds what lies
@@ -146,6 +154,23 @@ type PatternBroker interface {
 
 	// UnsubscribePattern ends that.
 	UnsubscribePattern(ctx context.Context, p Pattern) error
+}
+
+// A Leveler is a Broker that knows what it can promise.
+type Leveler interface {
+	// Level returns what was found when the broker was opened, or later. It does not block.
+	Level() Level
+}
+
+// A Level says what a broker promises, the way it is set up.
+type Level struct {
+	// Acked says where a publication is when it is acknowledged, such as "on the disk of one
+	// server".
+	Acked string
+
+	// Warnings say each in a line what of the set-up may lose what was acknowledged, and
+	// what to set instead.
+	Warnings []string
 }
 
 // A Subscriber is one receiver of what happens in a channel. Its methods are

@@ -12,8 +12,8 @@ const abandonTime = 10 * time.Second
 
 // A channel is the list of subscribers of one name. It is the broker's Sink.
 //
-// Subscribers are called by one goroutine at a time: that in which the broker calls
-// Deliver and Change, or, in the state repairing, that of the repair.
+// Subscribers are called by one goroutine at a time: that which calls Deliver or Change, or,
+// in the state repairing, that of the repair.
 type channel struct {
 	// Constant after newChannel.
 	hub     *Hub
@@ -27,6 +27,10 @@ type channel struct {
 	// switching is held around the calls that begin and end the broker's subscription.
 	switching gate
 	open      bool // guarded by switching: the broker delivers to this channel
+
+	// calls is held around Deliver and Change, for who keeps presence may not be the broker. It is
+	// taken before mu.
+	calls sync.Mutex
 
 	mu sync.Mutex
 	follower
@@ -128,6 +132,8 @@ func (ch *channel) size() int {
 
 // Deliver hands p to everyone who has joined before it, if it continues the log.
 func (ch *channel) Deliver(p *Publication) {
+	ch.calls.Lock()
+	defer ch.calls.Unlock()
 	if ch.hold(held{publication: p}) {
 		return
 	}
@@ -138,6 +144,8 @@ func (ch *channel) Deliver(p *Publication) {
 
 // Change hands c to everyone who is subscribed.
 func (ch *channel) Change(c *PresenceChange) {
+	ch.calls.Lock()
+	defer ch.calls.Unlock()
 	if !ch.hold(held{change: c}) {
 		ch.tell(c)
 	}

@@ -22,6 +22,10 @@ type Config struct {
 	// the node keeps for clients that come back. Zero means 64 MiB, and a
 	// negative value that nothing is kept. Nothing is kept of a [NearHistorian] either.
 	TailBytes int
+
+	// Presence keeps who is in a channel. Nil means the broker, if it is a [PresenceKeeper].
+	// Another one hands what subscribers are to be told to [Hub.Changed].
+	Presence PresenceKeeper
 }
 
 // Options returns those of the channel. They are shared: nobody changes them.
@@ -64,7 +68,13 @@ func newOptionsTable(config Config) *optionsTable {
 	return t
 }
 
+// healthOptions are those of HealthChannel.
+var healthOptions Options
+
 func (t *optionsTable) of(channel string) *Options {
+	if channel == HealthChannel {
+		return &healthOptions
+	}
 	if len(t.namespaces) == 0 {
 		return t.standard
 	}

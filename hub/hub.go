@@ -22,10 +22,11 @@ const shardCount = 64
 // called at once by many goroutines.
 type Hub struct {
 	// Constant after New.
-	broker  Broker
-	near    bool // the broker is a NearHistorian
-	options *optionsTable
-	seed    maphash.Seed
+	broker   Broker
+	near     bool           // the broker is a NearHistorian
+	presence PresenceKeeper // nil: nobody keeps it
+	options  *optionsTable
+	seed     maphash.Seed
 
 	shards   [shardCount]shard
 	patterns patterns
@@ -49,7 +50,10 @@ type counts struct {
 // New returns a hub without channels that stands on broker. It panics when the
 // pattern of a namespace is not one that [ParsePattern] takes.
 func New(broker Broker, config Config) *Hub {
-	h := &Hub{broker: broker, options: newOptionsTable(config), seed: maphash.MakeSeed()}
+	h := &Hub{broker: broker, presence: config.Presence, options: newOptionsTable(config), seed: maphash.MakeSeed()}
+	if h.presence == nil {
+		h.presence, _ = broker.(PresenceKeeper)
+	}
 	h.tails.limit = int64(config.TailBytes)
 	if config.TailBytes == 0 {
 		h.tails.limit = defaultTailBytes

@@ -39,7 +39,7 @@ func (sh *shard) appendBehind(found []*channel, after string, match Pattern) []*
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for name, ch := range sh.channels {
-		if name > after && (match == Pattern{} || match.Match(name)) {
+		if name > after && name != HealthChannel && (match == Pattern{} || match.Match(name)) {
 			found = append(found, ch)
 		}
 	}

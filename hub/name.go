@@ -10,6 +10,10 @@ import (
 // MaxChannelName is the longest channel name, in bytes.
 const MaxChannelName = 255
 
+// HealthChannel is where nodes publish to see that publications come back from the broker. It
+// keeps nothing, no pattern matches it, and lists leave it out.
+const HealthChannel = "ropewalk.health"
+
 // ErrChannelName is wrapped by every error of [CheckChannel].
 var ErrChannelName = errors.New("channel name")
 

@@ -35,9 +35,12 @@ func ParsePattern(s string) (Pattern, error) {
 // String returns the pattern as it was written.
 func (p Pattern) String() string { return p.text }
 
-// Match reports whether a channel's name matches. It takes time in
+// Match reports whether a channel's name matches; [HealthChannel] never does. It takes time in
 // proportion to the length of both multiplied, and no memory.
 func (p Pattern) Match(name string) bool {
+	if name == HealthChannel {
+		return false
+	}
 	pattern := p.text
 	// Where to go on when what follows a star turns out not to match: with the
 	// star taking one character more. A star that fails gives way to the last

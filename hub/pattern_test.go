@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
@@ -68,4 +69,17 @@ func FuzzPattern(f *testing.F) {
 			t.Fatalf("pattern %q: Match(%q) = %v, want %v", pattern, name, got, want)
 		}
 	})
+}
+
+func TestHealthChannelIsApart(t *testing.T) {
+	for _, text := range []string{"**", "*.*", hub.HealthChannel} {
+		p, err := hub.ParsePattern(text)
+		if err != nil || p.Match(hub.HealthChannel) {
+			t.Errorf("%q matches, %v", text, err)
+		}
+	}
+	h := hub.New(newFake(), hub.Config{Default: hub.Options{History: 10, HistoryTime: time.Hour, Presence: true}})
+	if o := *h.Options(hub.HealthChannel); o != (hub.Options{}) {
+		t.Errorf("its options are %+v", o)
+	}
 }

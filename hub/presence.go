@@ -63,9 +63,19 @@ func (h *Hub) keeper(channel string) (PresenceKeeper, error) {
 	if err := CheckChannel(channel); err != nil {
 		return nil, err
 	}
-	keeper, ok := h.broker.(PresenceKeeper)
-	if !ok || !h.Options(channel).Presence {
+	if h.presence == nil || !h.Options(channel).Presence {
 		return nil, ErrNoPresence
 	}
-	return keeper, nil
+	return h.presence, nil
+}
+
+// KeepsPresence reports whether anybody keeps who is in a channel.
+func (h *Hub) KeepsPresence() bool { return h.presence != nil }
+
+// Changed tells the subscribers of a channel of a join or leave, for a Presence that is not
+// the broker's: one at a time for each channel. It does not block.
+func (h *Hub) Changed(channel string, c *PresenceChange) {
+	if ch := h.find(channel); ch != nil {
+		ch.Change(c)
+	}
 }

@@ -45,6 +45,20 @@ func (h *Hub) Recover(ctx context.Context, channel string, from, upTo Position, 
 	return ps, nil
 }
 
+// Locate returns the position to go on from for who has seen a channel up to from, perhaps on another
+// node: the same one, or another one of which the broker knows that nothing lies between.
+func (h *Hub) Locate(ctx context.Context, channel string, from Position) (Position, error) {
+	l, ok := h.broker.(Locator)
+	if !ok {
+		return from, nil
+	}
+	at, err := l.Locate(ctx, channel, from)
+	if err != nil {
+		return from, fmt.Errorf("recover %q: %w", channel, err)
+	}
+	return at, nil
+}
+
 func (h *Hub) recover(ctx context.Context, channel string, from, upTo Position, limit int) (all []*Publication, fromTail bool, err error) {
 	if from.Epoch != upTo.Epoch {
 		return nil, false, ErrEpoch

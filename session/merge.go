@@ -22,7 +22,7 @@ type Start struct {
 	Position *hub.Position
 
 	// Recovered, unless nil, says whether the subscription begins at the position
-	// that the client asked for.
+	// that the client asked for, or another one with nothing between.
 	Recovered *bool
 
 	reason error
@@ -91,7 +91,10 @@ func (s *Session) read(ctx context.Context, r Request, pos hub.Position) (Start,
 }
 
 func (s *Session) recover(ctx context.Context, r Request, pos hub.Position) (Start, []*hub.Publication, error) {
-	from := *r.From
+	from, err := s.Hub.Locate(ctx, r.Channel, *r.From)
+	if err != nil {
+		return Start{}, nil, err
+	}
 	missed, err := s.Hub.Recover(ctx, r.Channel, from, pos, pageLimit)
 	recovered := err == nil
 	if recovered {

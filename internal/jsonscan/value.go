@@ -160,17 +160,31 @@ func IsObject(b []byte) bool { return len(b) > 0 && b[0] == '{' }
 // The line separators U+2028 and U+2029 are escaped, for text that ends up in a
 // script or a log.
 func AppendString(dst []byte, s string) []byte {
-	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
-	for _, r := range s {
-		switch {
-		case r == '"', r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r < ' ', r == 0x7F, r == 0x2028, r == 0x2029:
-			dst = append(dst, '\\', 'u', digits[r>>12], digits[r>>8&15], digits[r>>4&15], digits[r&15])
-		default:
-			dst = utf8.AppendRune(dst, r)
+	for {
+		n := 0
+		for n < len(s) && unchanged(s[n]) {
+			n++
 		}
+		dst = append(dst, s[:n]...)
+		if s = s[n:]; s == "" {
+			return append(dst, '"')
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		dst, s = appendRune(dst, r), s[size:]
 	}
-	return append(dst, '"')
+}
+
+// unchanged reports whether c is a character that stands in a string as it is.
+func unchanged(c byte) bool { return c >= ' ' && c < 0x7F && c != '"' && c != '\\' }
+
+func appendRune(dst []byte, r rune) []byte {
+	const digits = "0123456789abcdef"
+	switch {
+	case r == '"', r == '\\':
+		return append(dst, '\\', byte(r))
+	case r < ' ', r == 0x7F, r == 0x2028, r == 0x2029:
+		return append(dst, '\\', 'u', digits[r>>12], digits[r>>8&15], digits[r>>4&15], digits[r&15])
+	}
+	return utf8.AppendRune(dst, r)
 }
