@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/cluster"
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -39,6 +40,9 @@ type Claims struct {
 	// [hub.PresenceKeeper] and a [hub.PatternBroker]. It is nothing that it
 	// does not claim.
 	History, Presence, Patterns bool
+
+	// Bus says that it is a [cluster.Bus].
+	Bus bool
 
 	// Slack is how many publications more than [hub.Options.History] may be kept,
 	// for brokers that trim in blocks.
@@ -77,7 +81,7 @@ func Run(t *testing.T, c Config) {
 
 func checks() []check {
 	all := []check{{name: "claims", run: claims}}
-	for _, part := range [][]check{logChecks, nameChecks, historyChecks, onceChecks, presenceChecks, patternChecks} {
+	for _, part := range [][]check{logChecks, nameChecks, historyChecks, onceChecks, presenceChecks, patternChecks, busChecks} {
 		all = append(all, part...)
 	}
 	return all
@@ -89,6 +93,7 @@ func claims(e *env) {
 	_, history := b.(hub.Historian)
 	_, presence := b.(hub.PresenceKeeper)
 	_, patterns := b.(hub.PatternBroker)
+	_, bus := b.(cluster.Bus)
 	for _, c := range []struct {
 		what          string
 		claimed, does bool
@@ -96,6 +101,7 @@ func claims(e *env) {
 		{"hub.Historian", e.History, history},
 		{"hub.PresenceKeeper", e.Presence, presence},
 		{"hub.PatternBroker", e.Patterns, patterns},
+		{"cluster.Bus", e.Bus, bus},
 	} {
 		if c.claimed != c.does {
 			e.Errorf("%T is a %s: %v, claimed %v", b, c.what, c.does, c.claimed)

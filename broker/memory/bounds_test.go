@@ -164,7 +164,7 @@ func TestIDsExpire(t *testing.T) {
 			if done.Duplicate {
 				t.Fatalf("%+v, want it published", done)
 			}
-			if got := b.bytes.Load(); got > 2*(idBytes+10) {
+			if got := b.bytes.Load(); got > 2*(120+10) {
 				t.Fatalf("%d bytes are kept in round %d, want two IDs", got, i)
 			}
 			<-time.After(time.Second)

@@ -31,9 +31,9 @@ func (b *Broker) shrink(sh *shard, l *log) {
 	if l.gone || b.bytes.Load() <= b.max { // another publisher has made room
 		return
 	}
-	freed := l.history.halve()
+	freed := l.history.Halve()
 	if freed == 0 {
-		freed = l.ids.clear()
+		freed = l.ids.Clear()
 	}
 	b.bytes.Add(-int64(freed))
 	sh.settle(l)
@@ -54,7 +54,7 @@ func (b *Broker) oldest() *log {
 // settle takes a log, which is locked and may have lost everything, out of the list
 // of those that keep something, and forgets it if that was all.
 func (sh *shard) settle(l *log) {
-	if !l.history.empty() || !l.ids.empty() {
+	if !l.history.Empty() || !l.ids.Empty() {
 		return
 	}
 	sh.mu.Lock()
@@ -99,7 +99,7 @@ func (b *Broker) expire(sh *shard, l *log, now time.Time) bool {
 	if l.gone {
 		return false
 	}
-	b.bytes.Add(-int64(l.history.expire(now) + l.ids.expire(now)))
+	b.bytes.Add(-int64(l.history.Expire(now) + l.ids.Expire(now)))
 	sh.settle(l)
-	return !l.history.empty() || !l.ids.empty()
+	return !l.history.Empty() || !l.ids.Empty()
 }

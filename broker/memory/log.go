@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"sync"
 
+	"github.com/seed-15847954/ropewalk/broker/internal/retain"
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -30,10 +31,10 @@ type log struct {
 	mu      sync.Mutex
 	top     uint64
 	sink    hub.Sink // nil unless subscribed to
-	history history
-	ids     ids
-	members members
-	matched matched
+	history retain.History
+	ids     retain.IDs
+	members hub.Roster
+	matched retain.Matched
 	gone    bool // no longer in the shard's map
 
 	// Guarded by the shard's lock.
@@ -98,19 +99,23 @@ func (sh *shard) pass(channel string) (uint64, bool) {
 func (sh *shard) open(channel string) *log {
 	for {
 		sh.mu.Lock()
-		if sh.logs[channel] == nil {
-			sh.logs[channel] = &log{channel: channel, top: sh.floor}
+		l := sh.logs[channel]
+		if l == nil {
+			l = &log{channel: channel, top: sh.floor}
+			sh.logs[channel] = l
 		}
 		sh.mu.Unlock()
-		if l := sh.locked(channel); l != nil {
+		l.mu.Lock()
+		if !l.gone {
 			return l
 		}
+		l.mu.Unlock()
 	}
 }
 
 // letGo forgets a log, which is locked, when there is nothing in it.
 func (sh *shard) letGo(l *log) {
-	if l.sink != nil || !l.history.empty() || !l.ids.empty() || l.members.count() > 0 {
+	if clients, _ := l.members.Count(); l.sink != nil || !l.history.Empty() || !l.ids.Empty() || clients > 0 {
 		return
 	}
 	l.gone = true

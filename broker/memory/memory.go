@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/broker/internal/retain"
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -36,7 +37,7 @@ type Broker struct {
 
 	shards   [shardCount]shard
 	bytes    atomic.Int64 // of histories and IDs
-	patterns patterns
+	patterns retain.Patterns
 
 	mu    sync.Mutex
 	sweep *time.Timer // nil unless there is something that expires
@@ -64,7 +65,7 @@ func (b *Broker) Publish(_ context.Context, m hub.Message, o hub.PublishOptions)
 		o.Options = new(hub.Options)
 	}
 	sh := b.shard(m.Channel)
-	if !o.Recoverable() && o.Dedup == 0 && o.Expect == nil && !b.patterns.any() {
+	if !o.Recoverable() && o.Dedup == 0 && o.Expect == nil && !b.patterns.Any() {
 		l, offset := sh.advance(m.Channel)
 		if l == nil {
 			return b.published(offset), nil
@@ -83,13 +84,16 @@ func (b *Broker) Publish(_ context.Context, m hub.Message, o hub.PublishOptions)
 // Near says that history is in the memory of this process, as [hub.NearHistorian] has it.
 func (b *Broker) Near() {}
 
+// Level implements [hub.Leveler].
+func (b *Broker) Level() hub.Level { return hub.Level{Acked: "in the memory of this process"} }
+
 func (b *Broker) published(offset uint64) hub.Published {
 	return hub.Published{Position: hub.Position{Epoch: b.epoch, Offset: offset}}
 }
 
 // publish is Publish with the log locked.
 func (b *Broker) publish(l *log, m hub.Message, o hub.PublishOptions) (hub.Published, error) {
-	if offset, ok := l.ids.find(m.ID, time.Now()); ok && o.Dedup > 0 {
+	if offset, ok := l.ids.Find(m.ID, time.Now()); ok && o.Dedup > 0 {
 		done := b.published(offset)
 		done.Duplicate = true
 		return done, nil
@@ -105,19 +109,19 @@ func (b *Broker) append(l *log, m hub.Message, o hub.PublishOptions) hub.Publish
 	p := &hub.Publication{Message: m, Prev: l.top, Time: time.Now()}
 	l.top++
 	p.Position = hub.Position{Epoch: b.epoch, Offset: l.top}
-	grown := l.history.add(p, o.Options)
+	grown := l.history.Add(p, o.Options)
 	if o.Dedup > 0 && m.ID != "" {
-		grown += l.ids.add(m.ID, l.top, p.Time, p.Time.Add(o.Dedup))
+		grown += l.ids.Add(m.ID, l.top, p.Time, p.Time.Add(o.Dedup))
 	}
 	b.bytes.Add(int64(grown))
-	if !l.history.empty() || !l.ids.empty() {
+	if !l.history.Empty() || !l.ids.Empty() {
 		b.shard(m.Channel).touch(l)
 		b.startSweep()
 	}
 	if l.sink != nil {
 		l.sink.Deliver(p)
 	}
-	for _, sink := range b.patterns.match(l) {
+	for _, sink := range b.patterns.Match(l.channel, &l.matched) {
 		sink.Deliver(p)
 	}
 	p.Forget()
@@ -155,12 +159,12 @@ func (b *Broker) History(_ context.Context, channel string, q hub.Query) (hub.Pa
 		return hub.Page{Top: hub.Position{Epoch: b.epoch, Offset: sh.lowest()}}, nil
 	}
 	defer l.mu.Unlock()
-	b.bytes.Add(-int64(l.history.expire(time.Now())))
+	b.bytes.Add(-int64(l.history.Expire(time.Now())))
 	page := hub.Page{Top: hub.Position{Epoch: b.epoch, Offset: l.top}}
 	if q.From != nil && q.From.Epoch != b.epoch {
 		return page, nil
 	}
-	page.Publications, page.More = l.history.read(q)
+	page.Publications, page.More = l.history.Read(q)
 	return page, nil
 }
 

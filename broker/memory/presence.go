@@ -2,59 +2,15 @@ package memory
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/seed-15847954/ropewalk/hub"
 )
-
-// members are the clients of a channel.
-type members struct {
-	clients map[string]*hub.Member // pointers, for a map has room for eight at least
-	users   map[string]int         // clients of each user that has a name
-	named   int                    // clients that have a user
-}
-
-func (m *members) count() int { return len(m.clients) }
-
-// add reports whether the client is new.
-func (m *members) add(member hub.Member) bool {
-	known := m.remove(member.Client) != nil
-	if m.clients == nil {
-		m.clients = make(map[string]*hub.Member)
-	}
-	m.clients[member.Client] = &member
-	if member.User != "" {
-		if m.users == nil {
-			m.users = make(map[string]int)
-		}
-		m.users[member.User]++
-		m.named++
-	}
-	return !known
-}
-
-// remove returns nil if the client is not there.
-func (m *members) remove(client string) *hub.Member {
-	member := m.clients[client]
-	if member == nil {
-		return nil
-	}
-	delete(m.clients, client)
-	if member.User != "" {
-		m.named--
-		if m.users[member.User]--; m.users[member.User] == 0 {
-			delete(m.users, member.User)
-		}
-	}
-	return member
-}
 
 // Enter adds m to a channel. The error is always nil.
 func (b *Broker) Enter(_ context.Context, channel string, m hub.Member, joins bool) error {
 	l := b.shard(channel).open(channel)
 	defer l.mu.Unlock()
-	if l.members.add(m) && joins && l.sink != nil {
+	if l.members.Add(m) && joins && l.sink != nil {
 		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: m})
 	}
 	return nil
@@ -68,7 +24,7 @@ func (b *Broker) Leave(_ context.Context, channel, client string, joins bool) er
 		return nil
 	}
 	defer l.mu.Unlock()
-	m := l.members.remove(client)
+	m := l.members.Remove(client)
 	if m != nil && joins && l.sink != nil {
 		l.sink.Change(&hub.PresenceChange{Channel: channel, Member: *m, Left: true})
 	}
@@ -79,28 +35,17 @@ func (b *Broker) Leave(_ context.Context, channel, client string, joins bool) er
 // Members returns who is in a channel. The error is always nil. It takes time in
 // proportion to all who are there; publishing waits for a part of it.
 func (b *Broker) Members(_ context.Context, channel, after string, limit int) (found []hub.Member, more bool, err error) {
-	behind := b.membersBehind(channel, after)
-	slices.SortFunc(behind, func(a, b *hub.Member) int { return strings.Compare(a.Client, b.Client) })
-	n := min(max(limit, 1), len(behind))
-	for _, m := range behind[:n] {
-		found = append(found, *m)
-	}
-	return found, n < len(behind), nil
+	found, more = hub.PageOf(b.membersBehind(channel, after), limit)
+	return found, more, nil
 }
 
-// membersBehind returns members in no order. Nobody changes them.
-func (b *Broker) membersBehind(channel, after string) (behind []*hub.Member) {
+func (b *Broker) membersBehind(channel, after string) []*hub.Member {
 	l := b.shard(channel).locked(channel)
 	if l == nil {
 		return nil
 	}
 	defer l.mu.Unlock()
-	for client, m := range l.members.clients {
-		if client > after {
-			behind = append(behind, m)
-		}
-	}
-	return behind
+	return l.members.Behind(after)
 }
 
 // Count returns how many are in a channel. The error is always nil.
@@ -110,6 +55,6 @@ func (b *Broker) Count(_ context.Context, channel string) (clients, users int, e
 		return 0, 0, nil
 	}
 	defer l.mu.Unlock()
-	clients = l.members.count()
-	return clients, clients - l.members.named + len(l.members.users), nil
+	clients, users = l.members.Count()
+	return clients, users, nil
 }
