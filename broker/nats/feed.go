@@ -1,0 +1,100 @@
+package nats
+
+import (
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/seed-15847954/ropewalk/hub"
+)
+
+// A feed is a subscription to one channel.
+type feed struct {
+	channel, token string
+	sub            *nats.Subscription
+
+	mu      sync.Mutex
+	sink    hub.Sink     // nil: ended
+	last    hub.Position // of the last publication that was handed over, or where it began
+	heard   uint64       // the last entry that was heard of, whatever it was
+	strange entry        // the last one that was no publication: it has no place in the log
+	catches bool
+	waiting []*hub.Publication // come while it catches up
+}
+
+// begin says where the feed's subscriber begins.
+func (f *feed) begin(pos hub.Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last.Epoch != pos.Epoch || f.last.Offset < pos.Offset {
+		f.last = pos
+	}
+	f.heard = max(f.heard, pos.Offset)
+}
+
+// deliver hands an entry over if it is a publication, and reports whether it is a stranger's.
+func (f *feed) deliver(e *entry) (strange bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e.epoch == f.last.Epoch {
+		f.heard = max(f.heard, e.seq)
+	}
+	prev := e.prev
+	if f.strange.epoch == e.epoch && f.strange.seq == prev && prev != 0 {
+		prev = f.strange.prev
+	}
+	p, err := e.publication(f.channel, prev)
+	if err != nil {
+		e.prev = prev
+		if !e.begin {
+			f.strange = *e
+		}
+		return !e.begin
+	}
+	if f.catches {
+		f.waiting = append(f.waiting, p)
+		return false
+	}
+	f.pass(p)
+	return false
+}
+
+// pass hands p over unless that was done. mu is held.
+func (f *feed) pass(p *hub.Publication) {
+	if f.sink == nil || p.Epoch == f.last.Epoch && p.Offset <= f.last.Offset {
+		return
+	}
+	f.last, f.heard = p.Position, max(f.heard, p.Offset)
+	f.sink.Deliver(p)
+}
+
+// hold keeps what comes until release. It returns where the feed is; false means that nobody has begun.
+func (f *feed) hold() (hub.Position, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.catches, f.waiting = true, nil
+	return f.last, f.last.Epoch != "" && f.sink != nil
+}
+
+// release hands over what was missed, and what came meanwhile.
+func (f *feed) release(missed []*hub.Publication, heard hub.Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range missed {
+		f.pass(p)
+	}
+	for _, p := range f.waiting {
+		f.pass(p)
+	}
+	if heard.Epoch == f.last.Epoch {
+		f.heard = max(f.heard, heard.Offset)
+	}
+	f.catches, f.waiting = false, nil
+}
+
+// behind reports whether there is an entry that the feed has not heard of.
+func (f *feed) behind(e *entry) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last.Epoch != "" && (f.last.Epoch != e.epoch || f.heard < e.seq)
+}
