@@ -48,6 +48,9 @@ type Config struct {
 	// Slow counts what became of slow clients. Nil means nobody does.
 	Slow *session.Stats
 
+	// Nodes are the others of the cluster. Nil means that there are none.
+	Nodes Nodes
+
 	// Node and Version are for Info.
 	Node, Version string
 
@@ -61,11 +64,17 @@ func Patterns() []string {
 	return []string{"/api/{method}", "/" + apipbconnect.ApiName + "/{method}"}
 }
 
-// New returns the handler of all [Patterns].
+// A Handler serves all [Patterns].
+type Handler struct {
+	http.Handler
+	service *service
+}
+
+// New returns a handler for config.
 //
 // Pages of other origins cannot use it: a request with an Origin header that is
 // not the server's own is refused, and so is every content type that a form can send.
-func New(config Config) http.Handler {
+func New(config Config) *Handler {
 	if config.MaxData == 0 {
 		config.MaxData = 64 << 10
 	}
@@ -74,6 +83,9 @@ func New(config Config) http.Handler {
 	}
 	if config.Clients == nil {
 		config.Clients = nobody{}
+	}
+	if config.Nodes == nil {
+		config.Nodes = alone{}
 	}
 	s := &service{Config: config, start: time.Now()}
 	options := []connect.HandlerOption{
@@ -94,7 +106,7 @@ func New(config Config) http.Handler {
 		}
 		rpc.ServeHTTP(w, r)
 	})
-	return mux
+	return &Handler{mux, s}
 }
 
 // aboutMany are the methods whose requests are about many things, by both names.

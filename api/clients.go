@@ -73,8 +73,8 @@ func (nobody) Len() int                                  { return 0 }
 func (nobody) Client(string) Client                      { return nil }
 func (nobody) List(string, string, int) ([]Client, bool) { return nil, false }
 
-// Connections implements the service.
-func (s *service) Connections(_ context.Context, r *apipb.ConnectionsRequest) (*apipb.ConnectionsResponse, error) {
+// connections is Connections with the clients of this node.
+func (s *service) connections(_ context.Context, r *apipb.ConnectionsRequest) (*apipb.ConnectionsResponse, error) {
 	clients, more := s.Clients.List(r.User, r.After, page(r.Limit))
 	answer := &apipb.ConnectionsResponse{More: more}
 	for _, c := range clients {
@@ -98,7 +98,7 @@ func (s *service) each(client, user string, f func(Client) (bool, error)) (uint6
 	if client != "" {
 		c := s.Clients.Client(client)
 		if c == nil {
-			return 0, errorf(NoClient, "no such client is connected to this node")
+			return 0, errorf(NoClient, "no such client is connected")
 		}
 		return count(0, []Client{c}, f)
 	}
@@ -127,8 +127,8 @@ func count(n uint64, clients []Client, f func(Client) (bool, error)) (uint64, er
 	return n, nil
 }
 
-// Subscribe implements the service.
-func (s *service) Subscribe(ctx context.Context, r *apipb.SubscribeRequest) (*apipb.SubscribeResponse, error) {
+// subscribe is Subscribe with the clients of this node.
+func (s *service) subscribe(ctx context.Context, r *apipb.SubscribeRequest) (*apipb.SubscribeResponse, error) {
 	if err := hub.CheckChannel(r.Channel); err != nil {
 		return nil, err
 	}
@@ -142,8 +142,8 @@ func (s *service) Subscribe(ctx context.Context, r *apipb.SubscribeRequest) (*ap
 	return &apipb.SubscribeResponse{Clients: n}, err
 }
 
-// Unsubscribe implements the service.
-func (s *service) Unsubscribe(_ context.Context, r *apipb.UnsubscribeRequest) (*apipb.UnsubscribeResponse, error) {
+// unsubscribe is Unsubscribe with the clients of this node.
+func (s *service) unsubscribe(_ context.Context, r *apipb.UnsubscribeRequest) (*apipb.UnsubscribeResponse, error) {
 	if err := hub.CheckChannel(r.Channel); err != nil {
 		return nil, err
 	}
@@ -157,8 +157,8 @@ func (s *service) Unsubscribe(_ context.Context, r *apipb.UnsubscribeRequest) (*
 	return &apipb.UnsubscribeResponse{Clients: n}, err
 }
 
-// Disconnect implements the service.
-func (s *service) Disconnect(_ context.Context, r *apipb.DisconnectRequest) (*apipb.DisconnectResponse, error) {
+// disconnect is Disconnect with the clients of this node.
+func (s *service) disconnect(_ context.Context, r *apipb.DisconnectRequest) (*apipb.DisconnectResponse, error) {
 	if len(r.Reason) > maxReason {
 		return nil, errorf(BadRequest, "reason of %d bytes, the limit is %d", len(r.Reason), maxReason)
 	}
@@ -169,8 +169,8 @@ func (s *service) Disconnect(_ context.Context, r *apipb.DisconnectRequest) (*ap
 	return &apipb.DisconnectResponse{Clients: n}, err
 }
 
-// Send implements the service.
-func (s *service) Send(_ context.Context, r *apipb.SendRequest) (*apipb.SendResponse, error) {
+// send is Send with the clients of this node.
+func (s *service) send(_ context.Context, r *apipb.SendRequest) (*apipb.SendResponse, error) {
 	if err := s.checkData(r.Data, r.ContentType); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ const (
 	TooManySubscribers   Reason = "too_many_subscribers"
 	Indeterminate        Reason = "indeterminate"
 	Unavailable          Reason = "unavailable"
+	NodeSilent           Reason = "node_silent"
 	ForeignOrigin        Reason = "foreign_origin"
 	NoMethod             Reason = "no_method"
 	UsePost              Reason = "use_post"
@@ -66,11 +67,12 @@ var Reasons = []ReasonInfo{
 	{OtherEpoch, connect.CodeFailedPrecondition, http.StatusConflict, false, "the position is of another life of the channel's log"},
 	{NoHistory, connect.CodeFailedPrecondition, http.StatusConflict, false, "the channel keeps no history"},
 	{NoPresence, connect.CodeFailedPrecondition, http.StatusConflict, false, "the channel keeps no presence"},
-	{NoClient, connect.CodeNotFound, http.StatusNotFound, false, "no such client is connected to this node"},
+	{NoClient, connect.CodeNotFound, http.StatusNotFound, false, "no such client is connected"},
 	{TooManySubscriptions, connect.CodeResourceExhausted, http.StatusTooManyRequests, false, "the client is subscribed to as many channels as it may be"},
 	{TooManySubscribers, connect.CodeResourceExhausted, http.StatusTooManyRequests, true, "the channel has as many subscribers as it may have"},
 	{Indeterminate, connect.CodeUnavailable, http.StatusServiceUnavailable, true, "nobody knows whether the message was taken; the same call with the same id settles it"},
 	{Unavailable, connect.CodeUnavailable, http.StatusServiceUnavailable, true, "the broker did not answer, and no message was taken"},
+	{NodeSilent, connect.CodeUnavailable, http.StatusServiceUnavailable, true, "a node of the cluster did not answer; nobody knows whether it did what was asked"},
 	{ForeignOrigin, connect.CodePermissionDenied, http.StatusForbidden, false, "the request comes from a page of another origin"},
 	{NoMethod, connect.CodeUnimplemented, http.StatusNotFound, false, "there is no such method"},
 	{UsePost, connect.CodeUnimplemented, http.StatusMethodNotAllowed, false, "the HTTP method is not POST"},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -193,22 +194,39 @@ func place(path string) string {
 	return strings.TrimSuffix(path, ".")
 }
 
-// appendJSON appends a message as JSON.
-func appendJSON(b []byte, m protoreflect.Message) []byte {
-	b = append(b, '{')
-	start := len(b)
-	fields := m.Descriptor().Fields()
-	for i := range fields.Len() {
-		field := fields.Get(i)
-		if leftOut(field) && !m.Has(field) && !isBase64(m, field) {
-			continue
-		}
-		if len(b) > start {
-			b = append(b, ',')
-		}
-		b = appendMember(b, m, field)
+// A shape is what appendJSON knows of a kind of message.
+type shape struct {
+	members     []shapeMember
+	contentType protoreflect.FieldDescriptor // as contentTypeOf returns it
+}
+
+type shapeMember struct {
+	field   protoreflect.FieldDescriptor
+	name    string // as it stands in an object, with the colon
+	leftOut bool   // when it has its zero value
+	isData  bool
+}
+
+// shapes are those that were asked for, by their descriptors: what a descriptor knows
+// takes long to find out.
+var shapes sync.Map
+
+func shapeOf(d protoreflect.MessageDescriptor) *shape {
+	if known, ok := shapes.Load(d); ok {
+		return known.(*shape)
 	}
-	return append(b, '}')
+	sh := &shape{contentType: contentTypeOf(d)}
+	for i := range d.Fields().Len() {
+		field := d.Fields().Get(i)
+		sh.members = append(sh.members, shapeMember{
+			field:   field,
+			name:    string(jsonscan.AppendString(nil, string(field.Name()))) + ":",
+			leftOut: leftOut(field),
+			isData:  sh.contentType != nil && field.Name() == dataName,
+		})
+	}
+	shapes.Store(d, sh)
+	return sh
 }
 
 // leftOut reports whether a field does not stand in an answer when it has its
@@ -221,21 +239,32 @@ func leftOut(field protoreflect.FieldDescriptor) bool {
 	return false
 }
 
-// isBase64 reports whether a field of m holds something else than JSON text.
-func isBase64(m protoreflect.Message, field protoreflect.FieldDescriptor) bool {
-	t := contentTypeOf(m.Descriptor())
-	return t != nil && field.Name() == dataName && m.Get(t).String() != ""
+// appendJSON appends a message as JSON.
+func appendJSON(b []byte, m protoreflect.Message) []byte {
+	sh := shapeOf(m.Descriptor())
+	b = append(b, '{')
+	start := len(b)
+	for i := range sh.members {
+		member := &sh.members[i]
+		// Data that is something else than JSON text.
+		isBase64 := member.isData && m.Get(sh.contentType).String() != ""
+		if member.leftOut && !isBase64 && !m.Has(member.field) {
+			continue
+		}
+		if len(b) > start {
+			b = append(b, ',')
+		}
+		if v := m.Get(member.field); isBase64 {
+			b = append(b, `"base64":"`...)
+			b = append(base64.StdEncoding.AppendEncode(b, v.Bytes()), '"')
+		} else {
+			b = appendField(append(b, member.name...), v, member.field)
+		}
+	}
+	return append(b, '}')
 }
 
-func appendMember(b []byte, m protoreflect.Message, field protoreflect.FieldDescriptor) []byte {
-	v := m.Get(field)
-	if isBase64(m, field) {
-		b = append(b, `"base64":"`...)
-		b = base64.StdEncoding.AppendEncode(b, v.Bytes())
-		return append(b, '"')
-	}
-	b = jsonscan.AppendString(b, string(field.Name()))
-	b = append(b, ':')
+func appendField(b []byte, v protoreflect.Value, field protoreflect.FieldDescriptor) []byte {
 	switch {
 	case field.IsList():
 		return appendList(b, v.List(), field)

@@ -30,24 +30,38 @@ const (
 
 // Publish implements the service.
 func (s *service) Publish(ctx context.Context, r *apipb.PublishRequest) (*apipb.PublishResponse, error) {
+	answer := new(apipb.PublishResponse)
+	if err := s.publish(ctx, r, answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+func (s *service) publish(ctx context.Context, r *apipb.PublishRequest, answer *apipb.PublishResponse) error {
 	m := hub.Message{
 		Channel: r.Channel, ID: r.Id, Key: r.Key, Tags: r.Tags, Data: r.Data, ContentType: r.ContentType,
 	}
 	if err := s.checkMessage(&m); err != nil {
-		return nil, err
+		return err
 	}
 	expect, err := position("expect", r.Expect)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	done, err := s.Hub.Publish(ctx, m, expect)
+	return s.hand(ctx, &m, expect, answer)
+}
+
+// hand publishes m, which is checked.
+func (s *service) hand(ctx context.Context, m *hub.Message, expect *hub.Position, answer *apipb.PublishResponse) error {
+	done, err := s.Hub.Publish(ctx, *m, expect)
 	if err != nil {
 		if ended(err) {
 			err = fmt.Errorf("%w: %w", hub.ErrIndeterminate, err)
 		}
-		return nil, explain(err).at(done.Position)
+		return explain(err).at(done.Position)
 	}
-	return &apipb.PublishResponse{Epoch: done.Epoch, Offset: done.Offset, Duplicate: done.Duplicate}, nil
+	answer.Epoch, answer.Offset, answer.Duplicate = done.Epoch, done.Offset, done.Duplicate
+	return nil
 }
 
 // checkMessage reports what is wrong with m besides its channel's name.
@@ -117,66 +131,74 @@ func position(name string, pos *apipb.Position) (*hub.Position, error) {
 
 // PublishBatch implements the service.
 func (s *service) PublishBatch(ctx context.Context, r *apipb.PublishBatchRequest) (*apipb.PublishBatchResponse, error) {
-	results, err := s.publishAll(ctx, "messages", r.Messages)
+	results, err := publishAll("messages", len(r.Messages), func(i int) string { return r.Messages[i].Channel },
+		func(i int, answer *apipb.PublishResponse) error { return s.publish(ctx, r.Messages[i], answer) })
 	return &apipb.PublishBatchResponse{Results: results}, err
 }
 
 // Broadcast implements the service.
 func (s *service) Broadcast(ctx context.Context, r *apipb.BroadcastRequest) (*apipb.BroadcastResponse, error) {
-	messages := make([]*apipb.PublishRequest, len(r.Channels))
-	for i, channel := range r.Channels {
-		messages[i] = &apipb.PublishRequest{
-			Channel: channel, Id: r.Id, Key: r.Key, Tags: r.Tags, Data: r.Data, ContentType: r.ContentType,
-		}
-	}
-	results, err := s.publishAll(ctx, "channels", messages)
+	base := hub.Message{ID: r.Id, Key: r.Key, Tags: r.Tags, Data: r.Data, ContentType: r.ContentType}
+	wrong := s.checkMessage(&base)
+	results, err := publishAll("channels", len(r.Channels), func(i int) string { return r.Channels[i] },
+		func(i int, answer *apipb.PublishResponse) error {
+			if wrong != nil {
+				return wrong
+			}
+			m := base
+			m.Channel = r.Channels[i]
+			return s.hand(ctx, &m, nil, answer)
+		})
 	return &apipb.BroadcastResponse{Results: results}, err
 }
 
-// publishAll publishes messages to several channels at once, those of one channel
-// in their order, and returns a result for each.
-func (s *service) publishAll(ctx context.Context, name string, messages []*apipb.PublishRequest) ([]*apipb.PublishResult, error) {
-	switch n := len(messages); {
+// publishAll publishes n messages to several channels at once, those of one channel
+// in their order, and returns a result for each. channel returns the channel of the ith.
+func publishAll(name string, n int, channel func(i int) string, publish func(i int, answer *apipb.PublishResponse) error) ([]*apipb.PublishResult, error) {
+	switch {
 	case n == 0:
 		return nil, errorf(BadRequest, "no %s", name)
 	case n > maxMany:
 		return nil, errorf(RequestTooBig, "%d %s, the limit is %d", n, name, maxMany)
 	}
-	results := make([]*apipb.PublishResult, len(messages))
-	queues := byChannel(messages)
+	results, answers := make([]apipb.PublishResult, n), make([]apipb.PublishResponse, n)
+	queues := byChannel(n, channel)
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(maxAtOnce, len(queues)) {
 		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(queues)); i = next.Add(1) - 1 {
-				for _, at := range queues[i] {
-					results[at] = s.result(s.Publish(ctx, messages[at]))
+			for q := next.Add(1) - 1; q < int64(len(queues)); q = next.Add(1) - 1 {
+				for _, i := range queues[q] {
+					if err := publish(i, &answers[i]); err != nil {
+						results[i].Error = explain(err).message()
+					} else {
+						results[i].Published = &answers[i]
+					}
 				}
 			}
 		})
 	}
 	workers.Wait()
-	return results, nil
+	all := make([]*apipb.PublishResult, n)
+	for i := range results {
+		all[i] = &results[i]
+	}
+	return all, nil
 }
 
-// byChannel returns the indexes of messages, those of one channel together.
-func byChannel(messages []*apipb.PublishRequest) (queues [][]int) {
-	place := make(map[string]int)
-	for i, m := range messages {
-		at, ok := place[m.Channel]
-		if !ok {
-			at = len(queues)
-			place[m.Channel] = at
-			queues = append(queues, nil)
+// byChannel returns the indexes of n messages, those of one channel together.
+func byChannel(n int, channel func(i int) string) (queues [][]int) {
+	place := make(map[string]int, n)
+	each := make([]int, n) // room for the queues of channels with one message, as most are
+	for i := range n {
+		each[i] = i
+		at, ok := place[channel(i)]
+		if ok {
+			queues[at] = append(queues[at], i)
+			continue
 		}
-		queues[at] = append(queues[at], i)
+		place[channel(i)] = len(queues)
+		queues = append(queues, each[i:i+1:i+1])
 	}
 	return queues
-}
-
-func (s *service) result(published *apipb.PublishResponse, err error) *apipb.PublishResult {
-	if err != nil {
-		return &apipb.PublishResult{Error: explain(err).message()}
-	}
-	return &apipb.PublishResult{Published: published}
 }

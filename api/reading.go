@@ -75,8 +75,8 @@ func (s *service) PresenceCount(ctx context.Context, r *apipb.PresenceCountReque
 	return &apipb.PresenceCountResponse{Clients: uint64(clients), Users: uint64(users)}, nil
 }
 
-// Channels implements the service.
-func (s *service) Channels(_ context.Context, r *apipb.ChannelsRequest) (*apipb.ChannelsResponse, error) {
+// channels is Channels with the subscribers of this node.
+func (s *service) channels(_ context.Context, r *apipb.ChannelsRequest) (*apipb.ChannelsResponse, error) {
 	var match hub.Pattern
 	if r.Pattern != "" {
 		var err error

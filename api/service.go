@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/api/apipb"
@@ -22,9 +24,19 @@ func (s *service) Info(context.Context, *apipb.InfoRequest) (*apipb.InfoResponse
 	stats := s.Hub.Stats()
 	broker := &apipb.Broker{Name: s.BrokerName}
 	_, broker.History = s.Broker.(hub.Historian)
-	_, broker.Presence = s.Broker.(hub.PresenceKeeper)
+	broker.Presence = s.Hub.KeepsPresence()
 	_, broker.Patterns = s.Broker.(hub.PatternBroker)
+	if l, ok := s.Broker.(hub.Leveler); ok {
+		level := l.Level()
+		broker.Acked, broker.Warnings = level.Acked, level.Warnings
+	}
+	nodes := []*apipb.Node{{Name: s.Node, Version: s.Version}}
+	for _, n := range s.Nodes.Nodes() {
+		nodes = append(nodes, &apipb.Node{Name: n.Name, Version: n.Version})
+	}
+	slices.SortFunc(nodes, func(a, b *apipb.Node) int { return strings.Compare(a.Name, b.Name) })
 	return &apipb.InfoResponse{
+		Nodes:         nodes,
 		Version:       s.Version,
 		Node:          s.Node,
 		Uptime:        time.Since(s.start).Milliseconds(),

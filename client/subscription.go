@@ -285,7 +285,7 @@ func (c *Client) answered(l *link, s *Subscription, m *subscribed, refused *Erro
 		return
 	}
 	recovered := m.Recovered != nil && *m.Recovered
-	if s.last != nil && (!recovered || *s.last != m.Position) {
+	if s.last != nil && (!recovered || s.last.Epoch != m.Position.Epoch) {
 		s.push(&Lost{Since: *s.last, Reason: m.Reason})
 	}
 	pos := m.Position

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/broker/registry"
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -19,6 +20,31 @@ type Config struct {
 
 	// Dev serves the page at / on which a person can try the server.
 	Dev bool
+
+	// Broker is where the channels' logs are: "memory", in this process alone, "embedded", on the disk of
+	// each of the nodes of Cluster, or the URL of a NATS or Redis that several nodes may share. Empty
+	// means "embedded" if there is a Cluster, and "memory" otherwise.
+	Broker string
+
+	// Cluster are the addresses, host:port, at which the nodes of an embedded broker reach one another: those of
+	// all nodes, this one's included. Empty means that it is alone.
+	Cluster []string
+
+	// ClusterListen is this node's own. Empty means the one of Cluster whose host is this machine.
+	ClusterListen string
+
+	// ClusterSecret is what the nodes know one another by. It may be empty if all are on loopback.
+	ClusterSecret string
+
+	// Data is the folder of an embedded broker. Empty means "data".
+	Data string
+
+	// Advertise is where the other nodes that share the broker reach this one, host:port. Empty
+	// means where it listens, or an address of this machine if that is all of them.
+	Advertise string
+
+	// NoSync has an embedded broker acknowledge what is not on the disk yet.
+	NoSync bool
 
 	// InsecurePublic lets Listen be an address that other machines reach, although
 	// nobody is asked who they are.
@@ -76,6 +102,12 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:8000"
+	}
+	if c.Broker == "" || c.Broker == registry.Memory && len(c.Cluster) > 0 {
+		c.Broker = registry.Memory
+		if len(c.Cluster) > 0 {
+			c.Broker = registry.Embedded
+		}
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second

@@ -37,7 +37,8 @@ func (h *hostCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *hostCheck) allowed(hostport string) bool {
-	if h.any {
+	// Without one it is HTTP/1.0, such as the question of a load balancer: browsers send a host.
+	if h.any || hostport == "" {
 		return true
 	}
 	host := hostport

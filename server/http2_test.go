@@ -47,7 +47,7 @@ func TestHTTP2(t *testing.T) {
 			t.Fatalf("the answer to connect is %v, %v", answer, err)
 		}
 	}
-	health(t, ln.Addr())
+	askHealth(t, ln.Addr())
 	stop()
 	for _, c := range conns {
 		var closed *websocket.CloseError
@@ -64,8 +64,8 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
-// health asks for /health over HTTP/2.
-func health(t *testing.T, addr net.Addr) {
+// askHealth asks for /health over HTTP/2.
+func askHealth(t *testing.T, addr net.Addr) {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)

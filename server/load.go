@@ -147,6 +147,9 @@ func (l *loader) config() (Config, error) {
 		}
 		values := l.values.Strings(s.Key)
 		if err := s.set(&c, values); err != nil {
+			if s.Secret {
+				return Config{}, fmt.Errorf("%s: %s: %w, want %s", l.origins[s.Key], s.Key, err, s.Allowed)
+			}
 			return Config{}, fmt.Errorf("%s: %s: %s is not allowed, want %s", l.origins[s.Key], s.Key, describe(values), s.Allowed)
 		}
 	}

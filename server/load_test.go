@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-15847954/ropewalk/broker/registry"
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -27,7 +28,7 @@ func TestLoad(t *testing.T) {
 		History: 1000, HistoryTime: 10 * time.Minute, Dedup: 5 * time.Minute, Presence: true, Joins: true,
 	}
 	defaults := Config{
-		Listen: "127.0.0.1:8000", DrainTimeout: 10 * time.Second, MaxData: 64 << 10,
+		Listen: "127.0.0.1:8000", Broker: registry.Memory, DrainTimeout: 10 * time.Second, MaxData: 64 << 10,
 		MaxHistory: 256 << 20, ResumeTime: 10 * time.Second, Channels: &options,
 	}
 	with := func(change func(*Config)) Config {
@@ -49,6 +50,7 @@ func TestLoad(t *testing.T) {
 			"every key", `
 listen: "[::1]:0"
 dev: true
+broker: redis://127.0.0.1:6379
 insecure_public: false
 origins:
   - https://a.example
@@ -76,7 +78,7 @@ namespaces:
   - {pattern: "chat.*", history: 0}
 `, nil, nil,
 			Config{
-				Listen: "[::1]:0", Dev: true, Origins: []string{"https://a.example", "*.b.example:8443"},
+				Listen: "[::1]:0", Dev: true, Broker: "redis://127.0.0.1:6379", Origins: []string{"https://a.example", "*.b.example:8443"},
 				Hosts: []string{"chat.example"}, DrainTimeout: 90 * time.Second, LogLevel: slog.LevelDebug, LogFormat: "json",
 				MaxData: 1, MaxQueue: 2048, MaxSubscriptions: 3, MaxHistory: 1 << 20, ResumeTime: -1,
 				Channels: &hub.Options{History: 10, HistoryTime: time.Hour, Slow: hub.Latest, MaxSubscribers: 5, MaxData: 7},
@@ -100,7 +102,7 @@ namespaces:
 		{
 			"every variable over the file", "listen: 127.0.0.1:1\ndev: false\nlog: {level: error, format: text}\n",
 			[]string{
-				"ROPEWALK_LISTEN=127.0.0.1:2", "ROPEWALK_DEV=true", "ROPEWALK_INSECURE_PUBLIC=true", "ROPEWALK_ORIGINS=https://a.example,b.example",
+				"ROPEWALK_LISTEN=127.0.0.1:2", "ROPEWALK_DEV=true", "ROPEWALK_BROKER=rediss://u:p@redis.example", "ROPEWALK_INSECURE_PUBLIC=true", "ROPEWALK_ORIGINS=https://a.example,b.example",
 				"ROPEWALK_HOSTS=a.example", "ROPEWALK_DRAIN_TIMEOUT=1h", "ROPEWALK_LOG_LEVEL=warn", "ROPEWALK_LOG_FORMAT=json",
 				"ROPEWALK_LIMITS_DATA=16777216", "ROPEWALK_LIMITS_QUEUE=1073741824", "ROPEWALK_LIMITS_SUBSCRIPTIONS=1000000",
 				"ROPEWALK_LIMITS_HISTORY=1099511627776", "ROPEWALK_RESUME_TIME=1h", "ROPEWALK_CHANNELS_HISTORY=0",
@@ -109,7 +111,7 @@ namespaces:
 			},
 			map[string]string{"dev": "false"},
 			Config{
-				Listen: "127.0.0.1:2", InsecurePublic: true, Origins: []string{"https://a.example", "b.example"},
+				Listen: "127.0.0.1:2", Broker: "rediss://u:p@redis.example", InsecurePublic: true, Origins: []string{"https://a.example", "b.example"},
 				Hosts: []string{"a.example"}, DrainTimeout: time.Hour, LogLevel: slog.LevelWarn, LogFormat: "json",
 				MaxData: 1 << 24, MaxQueue: 1 << 30, MaxSubscriptions: 1e6, MaxHistory: 1 << 40, ResumeTime: time.Hour,
 				Channels: &hub.Options{HistoryTime: 720 * time.Hour, Dedup: time.Millisecond, Presence: true, Slow: hub.DropOldest},
@@ -163,9 +165,10 @@ func TestLoadRefuses(t *testing.T) {
 		{file: "limits:\n\n  queue: 1e9\n", want: `FILE:3: limits.queue: "1e9" is not allowed, want a whole number from 1024 to`},
 		{file: "log: {level: loud}\n", want: `FILE:1: log.level: "loud" is not allowed, want debug, info, warn or error`},
 		{file: "log: {format: xml}\n", want: `FILE:1: log.format: "xml" is not allowed, want text or json`},
+		{file: "broker: reds://u:secret@host", want: `FILE:1: broker: not the name of a broker: the scheme is "reds", want memory, embedded, nats://`},
 		{file: "hosts: [a.example:80]\n", want: `FILE:1: hosts: "a.example:80" is not allowed, want a list of host names without port`},
 		{file: "origins:\n  - {a: b}\n", want: `FILE:2: origins: a value of the kind mapping`},
-		{file: "listne: x\n", want: `FILE:1: "listne": unknown key, the keys are listen, dev, insecure_public, origins,`},
+		{file: "listne: x\n", want: `FILE:1: "listne": unknown key, the keys are listen, dev, broker, cluster, cluster_listen, cluster_secret, advertise, data, no_sync, insecure_public, origins,`},
 		{file: "dev: true\nlimits:\n  dato: 1\n", want: `FILE:3: "limits.dato": unknown key`},
 		{file: "dev: {a: 1}\n", want: `FILE:1: dev: a value of the kind mapping, want a plain value`},
 		{file: "- a\n", want: `FILE:1: a value of the kind sequence, want keys with values`},

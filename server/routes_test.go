@@ -40,6 +40,7 @@ var allRoutes = []entrance{
 	{pattern: "/ropewalk.api.v1.Api/{method}", method: "POST", path: "/ropewalk.api.v1.Api/Info", own: 200, foreign: 403},
 	// These change nothing, and a page of another origin cannot read the answer.
 	{pattern: "GET /health", method: "GET", path: "/health", own: 200, foreign: 200},
+	{pattern: "GET /live", method: "GET", path: "/live", own: 200, foreign: 200},
 	{pattern: "GET /metrics", method: "GET", path: "/metrics", own: 200, foreign: 200},
 	{pattern: "GET /ropewalk.js", method: "GET", path: "/ropewalk.js", own: 200, foreign: 200, public: true},
 	{pattern: "GET /{$}", method: "GET", path: "/", own: 200, foreign: 200},
@@ -358,4 +359,22 @@ func TestRefusedUpgradeEnds(t *testing.T) {
 			conn.Close()
 		}
 	}
+}
+
+// A load balancer may ask without a host, as HTTP/1.0 allows.
+func TestHostlessHealth(t *testing.T) {
+	s := start(t, Config{})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /health HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET /health = %v, %v", resp, err)
+	}
+	_ = resp.Body.Close()
 }

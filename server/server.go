@@ -8,14 +8,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/seed-15847954/ropewalk/api"
-	"github.com/seed-15847954/ropewalk/broker/memory"
+	"github.com/seed-15847954/ropewalk/broker/registry"
+	"github.com/seed-15847954/ropewalk/cluster"
 	"github.com/seed-15847954/ropewalk/console"
 	"github.com/seed-15847954/ropewalk/hub"
 	"github.com/seed-15847954/ropewalk/protocol/native"
@@ -41,12 +41,16 @@ type Server struct {
 	// Constant after New.
 	config   Config
 	log      *slog.Logger
-	broker   hub.Broker
+	broker   registry.Broker
 	hub      *hub.Hub
 	sessions *session.Set
 	lobby    *session.Lobby // nil: nobody is waited for
 	stats    session.Stats
 	node     string
+	cluster  *cluster.Cluster
+	forward  *forwarder
+	health   *health
+	calls    *api.Handler
 	http     *http.Server
 
 	// connections are those that have left the HTTP server's care.
@@ -60,20 +64,27 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 	if err := config.checkListen(); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	broker := memory.New(memory.Config{MaxBytes: config.MaxHistory})
+	if err := config.checkBroker(); err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	broker, err := config.openBroker(log)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
 	s := &Server{
 		config:   config,
 		log:      log,
 		broker:   broker,
-		hub:      hub.New(broker, hub.Config{Namespaces: config.Namespaces, Default: *config.Channels}),
 		sessions: new(session.Set),
 		node:     newNode(),
 	}
+	s.join()
 	if config.ResumeTime > 0 {
 		s.lobby = &session.Lobby{Time: config.ResumeTime}
 	}
 	routes, err := s.routes()
 	if err != nil {
+		broker.Close()
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -81,7 +92,7 @@ func New(config Config, log *slog.Logger) (*Server, error) {
 		mux.Handle(r.pattern, r.handler)
 	}
 	s.http = &http.Server{
-		Handler:           ending(newHostCheck(config, mux)),
+		Handler:           ending(newHostCheck(config, s.forward.check(mux))),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       readTime,
 		WriteTimeout:      writeTime,
@@ -135,6 +146,7 @@ func (s *Server) routes() ([]route, error) {
 		Stats:            &s.stats,
 		Lobby:            s.lobby,
 		Node:             s.node,
+		Forward:          s.forward.forward,
 		Observer:         m,
 		Log:              s.log,
 	})
@@ -147,16 +159,17 @@ func (s *Server) routes() ([]route, error) {
 		routes = append(routes, route{r.Pattern, r.Handler})
 	}
 	routes = append(routes, []route{
-		{"GET /health", http.HandlerFunc(s.health)},
+		{"GET /health", s.health},
+		{"GET /live", http.HandlerFunc(live)},
 		{"GET /metrics", m.handler()},
 		{"GET /ropewalk.js", console.Client()},
 	}...)
-	calls := api.New(api.Config{
-		Hub: s.hub, Broker: s.broker, BrokerName: "memory", Clients: clients{s.sessions, s.lobby}, Slow: &s.stats,
-		Node: s.node, Version: s.config.Version, MaxData: s.config.MaxData,
+	s.calls = api.New(api.Config{
+		Hub: s.hub, Broker: s.broker.Broker, BrokerName: s.broker.Name, Clients: clients{s.sessions, s.lobby}, Slow: &s.stats,
+		Nodes: s.cluster, Node: s.node, Version: s.config.Version, MaxData: s.config.MaxData,
 	})
 	for _, pattern := range api.Patterns() {
-		routes = append(routes, route{pattern, calls})
+		routes = append(routes, route{pattern, s.calls})
 	}
 	if s.config.Dev {
 		page := console.Handler()
@@ -179,14 +192,6 @@ func ending(next http.Handler) http.Handler {
 	})
 }
 
-// health answers 200 while the server takes connections. While it ends nobody can
-// ask: from the first moment on connections are refused, which tells as much.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, `{"status":"ok"}`+"\n") // the client may have gone
-}
-
 // Listen opens the configured address.
 func (s *Server) Listen() (net.Listener, error) {
 	ln, err := net.Listen("tcp", s.config.Listen)
@@ -203,6 +208,11 @@ func (s *Server) Listen() (net.Listener, error) {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	for _, setting := range s.config.insecure() {
 		s.log.Warn("insecure setting", "setting", setting)
+	}
+	if err := s.meet(ctx, ln.Addr()); err != nil {
+		_ = ln.Close() // nobody has been served
+		s.broker.Close()
+		return err
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.http.Serve(ln) }()
@@ -239,5 +249,9 @@ func (s *Server) drain() {
 	} else {
 		s.connections.Wait()
 	}
+	s.health.close()
+	s.forward.close()
+	s.cluster.Close()
+	s.broker.Close()
 	s.log.Info("stopped")
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/seed-15847954/ropewalk/broker/nats"
+	"github.com/seed-15847954/ropewalk/broker/registry"
 	"github.com/seed-15847954/ropewalk/protocol/native"
 )
 
@@ -25,6 +27,9 @@ type Setting struct {
 	// Bool and List say what kind of value it has. A list is a sequence in a file,
 	// and separated by commas elsewhere.
 	Bool, List bool
+
+	// Secret settings may hold a password: their values are never shown.
+	Secret bool
 
 	set func(c *Config, values []string) error
 }
@@ -53,6 +58,44 @@ func Settings() []Setting {
 			Key: "dev", Usage: "serve a page at / to try the server with", Default: "false",
 			Allowed: "true or false", Bool: true,
 			set: one(func(c *Config, s string) (err error) { c.Dev, err = parseBool(s); return }),
+		},
+		{
+			Key: "broker", Usage: "where the channels' logs are", Default: registry.Memory,
+			Allowed: registry.Allowed, Secret: true,
+			set: one(func(c *Config, s string) error { c.Broker = s; return registry.Check(s) }),
+		},
+		{
+			Key: "cluster", Usage: "addresses at which the nodes of a cluster reach one another",
+			Allowed: "a list of host:port, 3 or another odd number of them", List: true,
+			set: func(c *Config, v []string) error {
+				c.Cluster = v
+				return nats.EmbeddedConfig{Cluster: v, Secret: "-", Dir: "-"}.Check()
+			},
+		},
+		{
+			Key: "cluster_listen", Usage: "this node's address of the cluster, where it is not the only one on this machine",
+			Allowed: "one of cluster",
+			set:     one(func(c *Config, s string) error { c.ClusterListen = s; return checkNode(s) }),
+		},
+		{
+			Key: "cluster_secret", Usage: "what the nodes of the cluster know one another by", Secret: true,
+			Allowed: "any text, the same on all nodes",
+			set:     one(func(c *Config, s string) error { c.ClusterSecret = s; return nil }),
+		},
+		{
+			Key: "advertise", Usage: "where the other nodes that share the broker reach this one",
+			Allowed: "host:port; nothing for the address it listens on",
+			set:     one(func(c *Config, s string) error { c.Advertise = s; return checkNode(s) }),
+		},
+		{
+			Key: "data", Usage: "folder of the embedded broker", Default: "data",
+			Allowed: "a path",
+			set:     one(func(c *Config, s string) error { c.Data = s; return nil }),
+		},
+		{
+			Key: "no_sync", Usage: "let the embedded broker acknowledge what is not on the disk yet", Default: "false",
+			Allowed: "true or false", Bool: true,
+			set: one(func(c *Config, s string) (err error) { c.NoSync, err = parseBool(s); return }),
 		},
 		{
 			Key: "insecure_public", Usage: "let listen be an address that other machines reach", Default: "false",
@@ -191,6 +234,14 @@ func checkAddress(s string) error {
 		return errValue
 	}
 	return nil
+}
+
+// checkNode takes the address of a node, or none.
+func checkNode(s string) error {
+	if s == "" {
+		return nil
+	}
+	return checkAddress(s)
 }
 
 // checkOrigins leaves it to those who compare origins to say what they look like.

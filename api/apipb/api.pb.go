@@ -1310,9 +1310,9 @@ func (x *ChannelsResponse) GetMore() bool {
 type Channel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// On this node.
+	// On all nodes, without those of patterns.
 	Subscribers uint64 `protobuf:"varint,2,opt,name=subscribers,proto3" json:"subscribers,omitempty"`
-	// Of the last publication that was delivered here.
+	// Of the last publication that was delivered.
 	Top           *Position `protobuf:"bytes,3,opt,name=top,proto3" json:"top,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2096,7 +2096,7 @@ type InfoResponse struct {
 	// Milliseconds.
 	Uptime int64   `protobuf:"varint,3,opt,name=uptime,proto3" json:"uptime,omitempty"`
 	Broker *Broker `protobuf:"bytes,4,opt,name=broker,proto3" json:"broker,omitempty"`
-	// Sessions, those included whose connection was lost a moment ago.
+	// Sessions on this node, those included whose connection was lost a moment ago.
 	Clients uint64 `protobuf:"varint,5,opt,name=clients,proto3" json:"clients,omitempty"`
 	// With subscribers, on this node.
 	Channels      uint64    `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
@@ -2104,6 +2104,8 @@ type InfoResponse struct {
 	Patterns      uint64    `protobuf:"varint,8,opt,name=patterns,proto3" json:"patterns,omitempty"`
 	Recovery      *Recovery `protobuf:"bytes,9,opt,name=recovery,proto3" json:"recovery,omitempty"`
 	Slow          *Slow     `protobuf:"bytes,10,opt,name=slow,proto3" json:"slow,omitempty"`
+	// All nodes of the cluster, this one among them, in the order of their names.
+	Nodes         []*Node `protobuf:"bytes,11,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2208,19 +2210,82 @@ func (x *InfoResponse) GetSlow() *Slow {
 	return nil
 }
 
-type Broker struct {
+func (x *InfoResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	History       bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"`
-	Presence      bool                   `protobuf:"varint,3,opt,name=presence,proto3" json:"presence,omitempty"`
-	Patterns      bool                   `protobuf:"varint,4,opt,name=patterns,proto3" json:"patterns,omitempty"`
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Node) Reset() {
+	*x = Node{}
+	mi := &file_api_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Node) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Node) ProtoMessage() {}
+
+func (x *Node) ProtoReflect() protoreflect.Message {
+	mi := &file_api_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Node.ProtoReflect.Descriptor instead.
+func (*Node) Descriptor() ([]byte, []int) {
+	return file_api_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Node) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Node) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type Broker struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	History  bool                   `protobuf:"varint,2,opt,name=history,proto3" json:"history,omitempty"`
+	Presence bool                   `protobuf:"varint,3,opt,name=presence,proto3" json:"presence,omitempty"`
+	Patterns bool                   `protobuf:"varint,4,opt,name=patterns,proto3" json:"patterns,omitempty"`
+	// Where a publication is when it is acknowledged, in words.
+	Acked string `protobuf:"bytes,5,opt,name=acked,proto3" json:"acked,omitempty"`
+	// What of the broker's set-up may lose what was acknowledged, a line each.
+	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Broker) Reset() {
 	*x = Broker{}
-	mi := &file_api_proto_msgTypes[34]
+	mi := &file_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2297,7 @@ func (x *Broker) String() string {
 func (*Broker) ProtoMessage() {}
 
 func (x *Broker) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[34]
+	mi := &file_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2310,7 @@ func (x *Broker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Broker.ProtoReflect.Descriptor instead.
 func (*Broker) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{34}
+	return file_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Broker) GetName() string {
@@ -2276,6 +2341,20 @@ func (x *Broker) GetPatterns() bool {
 	return false
 }
 
+func (x *Broker) GetAcked() string {
+	if x != nil {
+		return x.Acked
+	}
+	return ""
+}
+
+func (x *Broker) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // What became of slow clients since the start, by the policies of channels.
 type Slow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2293,7 +2372,7 @@ type Slow struct {
 
 func (x *Slow) Reset() {
 	*x = Slow{}
-	mi := &file_api_proto_msgTypes[35]
+	mi := &file_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2384,7 @@ func (x *Slow) String() string {
 func (*Slow) ProtoMessage() {}
 
 func (x *Slow) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[35]
+	mi := &file_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2397,7 @@ func (x *Slow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Slow.ProtoReflect.Descriptor instead.
 func (*Slow) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{35}
+	return file_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Slow) GetDisconnected() uint64 {
@@ -2377,7 +2456,7 @@ type Recovery struct {
 
 func (x *Recovery) Reset() {
 	*x = Recovery{}
-	mi := &file_api_proto_msgTypes[36]
+	mi := &file_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2468,7 @@ func (x *Recovery) String() string {
 func (*Recovery) ProtoMessage() {}
 
 func (x *Recovery) ProtoReflect() protoreflect.Message {
-	mi := &file_api_proto_msgTypes[36]
+	mi := &file_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2481,7 @@ func (x *Recovery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
 func (*Recovery) Descriptor() ([]byte, []int) {
-	return file_api_proto_rawDescGZIP(), []int{36}
+	return file_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Recovery) GetGaps() uint64 {
@@ -2596,7 +2675,7 @@ const file_api_proto_rawDesc = "" +
 	"\fcontent_type\x18\x04 \x01(\tR\vcontentType\"(\n" +
 	"\fSendResponse\x12\x18\n" +
 	"\aclients\x18\x01 \x01(\x04R\aclients\"\r\n" +
-	"\vInfoRequest\"\xdf\x02\n" +
+	"\vInfoRequest\"\x8c\x03\n" +
 	"\fInfoResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -2608,12 +2687,18 @@ const file_api_proto_rawDesc = "" +
 	"\bpatterns\x18\b \x01(\x04R\bpatterns\x125\n" +
 	"\brecovery\x18\t \x01(\v2\x19.ropewalk.api.v1.RecoveryR\brecovery\x12)\n" +
 	"\x04slow\x18\n" +
-	" \x01(\v2\x15.ropewalk.api.v1.SlowR\x04slow\"n\n" +
+	" \x01(\v2\x15.ropewalk.api.v1.SlowR\x04slow\x12+\n" +
+	"\x05nodes\x18\v \x03(\v2\x15.ropewalk.api.v1.NodeR\x05nodes\"4\n" +
+	"\x04Node\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\xa0\x01\n" +
 	"\x06Broker\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\ahistory\x18\x02 \x01(\bR\ahistory\x12\x1a\n" +
 	"\bpresence\x18\x03 \x01(\bR\bpresence\x12\x1a\n" +
-	"\bpatterns\x18\x04 \x01(\bR\bpatterns\"\x92\x01\n" +
+	"\bpatterns\x18\x04 \x01(\bR\bpatterns\x12\x14\n" +
+	"\x05acked\x18\x05 \x01(\tR\x05acked\x12\x1a\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"\x92\x01\n" +
 	"\x04Slow\x12\"\n" +
 	"\fdisconnected\x18\x01 \x01(\x04R\fdisconnected\x12\x16\n" +
 	"\x06lagged\x18\x02 \x01(\x04R\x06lagged\x12\x18\n" +
@@ -2656,7 +2741,7 @@ func file_api_proto_rawDescGZIP() []byte {
 	return file_api_proto_rawDescData
 }
 
-var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_api_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_api_proto_goTypes = []any{
 	(*Position)(nil),              // 0: ropewalk.api.v1.Position
 	(*ErrorDetail)(nil),           // 1: ropewalk.api.v1.ErrorDetail
@@ -2692,20 +2777,21 @@ var file_api_proto_goTypes = []any{
 	(*SendResponse)(nil),          // 31: ropewalk.api.v1.SendResponse
 	(*InfoRequest)(nil),           // 32: ropewalk.api.v1.InfoRequest
 	(*InfoResponse)(nil),          // 33: ropewalk.api.v1.InfoResponse
-	(*Broker)(nil),                // 34: ropewalk.api.v1.Broker
-	(*Slow)(nil),                  // 35: ropewalk.api.v1.Slow
-	(*Recovery)(nil),              // 36: ropewalk.api.v1.Recovery
-	nil,                           // 37: ropewalk.api.v1.PublishRequest.TagsEntry
-	nil,                           // 38: ropewalk.api.v1.BroadcastRequest.TagsEntry
-	nil,                           // 39: ropewalk.api.v1.Publication.TagsEntry
+	(*Node)(nil),                  // 34: ropewalk.api.v1.Node
+	(*Broker)(nil),                // 35: ropewalk.api.v1.Broker
+	(*Slow)(nil),                  // 36: ropewalk.api.v1.Slow
+	(*Recovery)(nil),              // 37: ropewalk.api.v1.Recovery
+	nil,                           // 38: ropewalk.api.v1.PublishRequest.TagsEntry
+	nil,                           // 39: ropewalk.api.v1.BroadcastRequest.TagsEntry
+	nil,                           // 40: ropewalk.api.v1.Publication.TagsEntry
 }
 var file_api_proto_depIdxs = []int32{
 	0,  // 0: ropewalk.api.v1.ErrorDetail.position:type_name -> ropewalk.api.v1.Position
-	37, // 1: ropewalk.api.v1.PublishRequest.tags:type_name -> ropewalk.api.v1.PublishRequest.TagsEntry
+	38, // 1: ropewalk.api.v1.PublishRequest.tags:type_name -> ropewalk.api.v1.PublishRequest.TagsEntry
 	0,  // 2: ropewalk.api.v1.PublishRequest.expect:type_name -> ropewalk.api.v1.Position
 	2,  // 3: ropewalk.api.v1.PublishBatchRequest.messages:type_name -> ropewalk.api.v1.PublishRequest
 	8,  // 4: ropewalk.api.v1.PublishBatchResponse.results:type_name -> ropewalk.api.v1.PublishResult
-	38, // 5: ropewalk.api.v1.BroadcastRequest.tags:type_name -> ropewalk.api.v1.BroadcastRequest.TagsEntry
+	39, // 5: ropewalk.api.v1.BroadcastRequest.tags:type_name -> ropewalk.api.v1.BroadcastRequest.TagsEntry
 	8,  // 6: ropewalk.api.v1.BroadcastResponse.results:type_name -> ropewalk.api.v1.PublishResult
 	3,  // 7: ropewalk.api.v1.PublishResult.published:type_name -> ropewalk.api.v1.PublishResponse
 	9,  // 8: ropewalk.api.v1.PublishResult.error:type_name -> ropewalk.api.v1.Error
@@ -2713,45 +2799,46 @@ var file_api_proto_depIdxs = []int32{
 	0,  // 10: ropewalk.api.v1.HistoryRequest.from:type_name -> ropewalk.api.v1.Position
 	0,  // 11: ropewalk.api.v1.HistoryResponse.top:type_name -> ropewalk.api.v1.Position
 	12, // 12: ropewalk.api.v1.HistoryResponse.publications:type_name -> ropewalk.api.v1.Publication
-	39, // 13: ropewalk.api.v1.Publication.tags:type_name -> ropewalk.api.v1.Publication.TagsEntry
+	40, // 13: ropewalk.api.v1.Publication.tags:type_name -> ropewalk.api.v1.Publication.TagsEntry
 	15, // 14: ropewalk.api.v1.PresenceResponse.members:type_name -> ropewalk.api.v1.Member
 	20, // 15: ropewalk.api.v1.ChannelsResponse.channels:type_name -> ropewalk.api.v1.Channel
 	0,  // 16: ropewalk.api.v1.Channel.top:type_name -> ropewalk.api.v1.Position
 	23, // 17: ropewalk.api.v1.ConnectionsResponse.connections:type_name -> ropewalk.api.v1.Connection
-	34, // 18: ropewalk.api.v1.InfoResponse.broker:type_name -> ropewalk.api.v1.Broker
-	36, // 19: ropewalk.api.v1.InfoResponse.recovery:type_name -> ropewalk.api.v1.Recovery
-	35, // 20: ropewalk.api.v1.InfoResponse.slow:type_name -> ropewalk.api.v1.Slow
-	2,  // 21: ropewalk.api.v1.Api.Publish:input_type -> ropewalk.api.v1.PublishRequest
-	4,  // 22: ropewalk.api.v1.Api.PublishBatch:input_type -> ropewalk.api.v1.PublishBatchRequest
-	6,  // 23: ropewalk.api.v1.Api.Broadcast:input_type -> ropewalk.api.v1.BroadcastRequest
-	10, // 24: ropewalk.api.v1.Api.History:input_type -> ropewalk.api.v1.HistoryRequest
-	13, // 25: ropewalk.api.v1.Api.Presence:input_type -> ropewalk.api.v1.PresenceRequest
-	16, // 26: ropewalk.api.v1.Api.PresenceCount:input_type -> ropewalk.api.v1.PresenceCountRequest
-	18, // 27: ropewalk.api.v1.Api.Channels:input_type -> ropewalk.api.v1.ChannelsRequest
-	21, // 28: ropewalk.api.v1.Api.Connections:input_type -> ropewalk.api.v1.ConnectionsRequest
-	24, // 29: ropewalk.api.v1.Api.Subscribe:input_type -> ropewalk.api.v1.SubscribeRequest
-	26, // 30: ropewalk.api.v1.Api.Unsubscribe:input_type -> ropewalk.api.v1.UnsubscribeRequest
-	28, // 31: ropewalk.api.v1.Api.Disconnect:input_type -> ropewalk.api.v1.DisconnectRequest
-	30, // 32: ropewalk.api.v1.Api.Send:input_type -> ropewalk.api.v1.SendRequest
-	32, // 33: ropewalk.api.v1.Api.Info:input_type -> ropewalk.api.v1.InfoRequest
-	3,  // 34: ropewalk.api.v1.Api.Publish:output_type -> ropewalk.api.v1.PublishResponse
-	5,  // 35: ropewalk.api.v1.Api.PublishBatch:output_type -> ropewalk.api.v1.PublishBatchResponse
-	7,  // 36: ropewalk.api.v1.Api.Broadcast:output_type -> ropewalk.api.v1.BroadcastResponse
-	11, // 37: ropewalk.api.v1.Api.History:output_type -> ropewalk.api.v1.HistoryResponse
-	14, // 38: ropewalk.api.v1.Api.Presence:output_type -> ropewalk.api.v1.PresenceResponse
-	17, // 39: ropewalk.api.v1.Api.PresenceCount:output_type -> ropewalk.api.v1.PresenceCountResponse
-	19, // 40: ropewalk.api.v1.Api.Channels:output_type -> ropewalk.api.v1.ChannelsResponse
-	22, // 41: ropewalk.api.v1.Api.Connections:output_type -> ropewalk.api.v1.ConnectionsResponse
-	25, // 42: ropewalk.api.v1.Api.Subscribe:output_type -> ropewalk.api.v1.SubscribeResponse
-	27, // 43: ropewalk.api.v1.Api.Unsubscribe:output_type -> ropewalk.api.v1.UnsubscribeResponse
-	29, // 44: ropewalk.api.v1.Api.Disconnect:output_type -> ropewalk.api.v1.DisconnectResponse
-	31, // 45: ropewalk.api.v1.Api.Send:output_type -> ropewalk.api.v1.SendResponse
-	33, // 46: ropewalk.api.v1.Api.Info:output_type -> ropewalk.api.v1.InfoResponse
-	34, // [34:47] is the sub-list for method output_type
-	21, // [21:34] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	35, // 18: ropewalk.api.v1.InfoResponse.broker:type_name -> ropewalk.api.v1.Broker
+	37, // 19: ropewalk.api.v1.InfoResponse.recovery:type_name -> ropewalk.api.v1.Recovery
+	36, // 20: ropewalk.api.v1.InfoResponse.slow:type_name -> ropewalk.api.v1.Slow
+	34, // 21: ropewalk.api.v1.InfoResponse.nodes:type_name -> ropewalk.api.v1.Node
+	2,  // 22: ropewalk.api.v1.Api.Publish:input_type -> ropewalk.api.v1.PublishRequest
+	4,  // 23: ropewalk.api.v1.Api.PublishBatch:input_type -> ropewalk.api.v1.PublishBatchRequest
+	6,  // 24: ropewalk.api.v1.Api.Broadcast:input_type -> ropewalk.api.v1.BroadcastRequest
+	10, // 25: ropewalk.api.v1.Api.History:input_type -> ropewalk.api.v1.HistoryRequest
+	13, // 26: ropewalk.api.v1.Api.Presence:input_type -> ropewalk.api.v1.PresenceRequest
+	16, // 27: ropewalk.api.v1.Api.PresenceCount:input_type -> ropewalk.api.v1.PresenceCountRequest
+	18, // 28: ropewalk.api.v1.Api.Channels:input_type -> ropewalk.api.v1.ChannelsRequest
+	21, // 29: ropewalk.api.v1.Api.Connections:input_type -> ropewalk.api.v1.ConnectionsRequest
+	24, // 30: ropewalk.api.v1.Api.Subscribe:input_type -> ropewalk.api.v1.SubscribeRequest
+	26, // 31: ropewalk.api.v1.Api.Unsubscribe:input_type -> ropewalk.api.v1.UnsubscribeRequest
+	28, // 32: ropewalk.api.v1.Api.Disconnect:input_type -> ropewalk.api.v1.DisconnectRequest
+	30, // 33: ropewalk.api.v1.Api.Send:input_type -> ropewalk.api.v1.SendRequest
+	32, // 34: ropewalk.api.v1.Api.Info:input_type -> ropewalk.api.v1.InfoRequest
+	3,  // 35: ropewalk.api.v1.Api.Publish:output_type -> ropewalk.api.v1.PublishResponse
+	5,  // 36: ropewalk.api.v1.Api.PublishBatch:output_type -> ropewalk.api.v1.PublishBatchResponse
+	7,  // 37: ropewalk.api.v1.Api.Broadcast:output_type -> ropewalk.api.v1.BroadcastResponse
+	11, // 38: ropewalk.api.v1.Api.History:output_type -> ropewalk.api.v1.HistoryResponse
+	14, // 39: ropewalk.api.v1.Api.Presence:output_type -> ropewalk.api.v1.PresenceResponse
+	17, // 40: ropewalk.api.v1.Api.PresenceCount:output_type -> ropewalk.api.v1.PresenceCountResponse
+	19, // 41: ropewalk.api.v1.Api.Channels:output_type -> ropewalk.api.v1.ChannelsResponse
+	22, // 42: ropewalk.api.v1.Api.Connections:output_type -> ropewalk.api.v1.ConnectionsResponse
+	25, // 43: ropewalk.api.v1.Api.Subscribe:output_type -> ropewalk.api.v1.SubscribeResponse
+	27, // 44: ropewalk.api.v1.Api.Unsubscribe:output_type -> ropewalk.api.v1.UnsubscribeResponse
+	29, // 45: ropewalk.api.v1.Api.Disconnect:output_type -> ropewalk.api.v1.DisconnectResponse
+	31, // 46: ropewalk.api.v1.Api.Send:output_type -> ropewalk.api.v1.SendResponse
+	33, // 47: ropewalk.api.v1.Api.Info:output_type -> ropewalk.api.v1.InfoResponse
+	35, // [35:48] is the sub-list for method output_type
+	22, // [22:35] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_api_proto_init() }
@@ -2765,7 +2852,7 @@ func file_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_proto_rawDesc), len(file_api_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

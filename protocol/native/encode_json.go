@@ -178,7 +178,10 @@ func reply(id uint64, f func(w *writer)) hub.Packet {
 }
 
 func (jsonCodec) Publication(p *hub.Publication, pattern string) hub.Packet {
-	size := 256 + len(p.Channel) + len(p.Data)*4/3
+	size := 192 + len(p.Channel) + len(p.Data)
+	if p.ContentType != "" { // base64
+		size += len(p.Data) / 3
+	}
 	return push(size, func(w *writer) { w.publication("publication", p, pattern) }).forMany()
 }
 

@@ -65,6 +65,10 @@ type Config struct {
 	// Node is the name of this node. Session IDs begin with it.
 	Node string
 
+	// Forward passes a request for a session of another node on to that node and reports
+	// whether it could: where not, nothing is answered yet. Nil passes nothing on.
+	Forward func(node string, w http.ResponseWriter, r *http.Request) bool
+
 	// RPC are the methods that clients can call.
 	RPC map[string]Method
 

@@ -1,12 +1,14 @@
 package native
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The headers of the HTTP transports.
@@ -144,13 +146,34 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	answer.answer(w)
 }
 
+// elsewhere answers a request for a session of another node, and reports whether it is one.
+func (h *Handler) elsewhere(w http.ResponseWriter, r *http.Request) bool {
+	node, _, ok := strings.Cut(r.Header.Get(sessionHeader), ".")
+	if !ok || node == h.Node {
+		return false
+	}
+	if h.Forward == nil {
+		h.refuse(w, r, wrongNode)
+		return true
+	}
+	b, err := body(r, h.accept.Limits.MaxMessageSize)
+	if err != nil {
+		h.refuse(w, r, err)
+		return true
+	}
+	r.Body = io.NopCloser(bytes.NewReader(b))
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{})
+	_ = rc.SetWriteDeadline(time.Now().Add(pollTime + stallTime))
+	if !h.Forward(node, w, r) {
+		h.refuse(w, r, wrongNode)
+	}
+	return true
+}
+
 // httpClient returns the client whose session a request names.
 func (h *Handler) httpClient(r *http.Request) (*httpClient, error) {
-	id := r.Header.Get(sessionHeader)
-	if node, _, ok := strings.Cut(id, "."); ok && node != h.Node {
-		return nil, wrongNode
-	}
-	s := h.Sessions.Session(id)
+	s := h.Sessions.Session(r.Header.Get(sessionHeader))
 	if s == nil {
 		return nil, sessionUnknown
 	}
@@ -175,6 +198,9 @@ func (h *Handler) message(r *http.Request, codec codec) ([]byte, error) {
 
 // commands takes commands, whose replies come where the session is read.
 func (h *Handler) commands(w http.ResponseWriter, r *http.Request) {
+	if h.elsewhere(w, r) {
+		return
+	}
 	c, err := h.httpClient(r)
 	if err != nil {
 		h.refuse(w, r, err)

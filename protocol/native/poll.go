@@ -40,6 +40,9 @@ type polls struct {
 // poll answers a request with what was sent since the one before. The first poll has
 // connect in its body, and no session yet.
 func (h *Handler) poll(w http.ResponseWriter, r *http.Request) {
+	if h.elsewhere(w, r) {
+		return
+	}
 	var c *httpClient
 	var b []byte
 	var err error

@@ -85,17 +85,17 @@ type ApiClient interface {
 	Presence(context.Context, *apipb.PresenceRequest) (*apipb.PresenceResponse, error)
 	// Counts the clients that are present in a channel.
 	PresenceCount(context.Context, *apipb.PresenceCountRequest) (*apipb.PresenceCountResponse, error)
-	// Lists a page of the channels that have subscribers on this node.
+	// Lists a page of the channels that have subscribers.
 	Channels(context.Context, *apipb.ChannelsRequest) (*apipb.ChannelsResponse, error)
-	// Lists a page of the clients of this node.
+	// Lists a page of all clients.
 	Connections(context.Context, *apipb.ConnectionsRequest) (*apipb.ConnectionsResponse, error)
-	// Subscribes clients of this node to a channel. They are told.
+	// Subscribes clients to a channel. They are told.
 	Subscribe(context.Context, *apipb.SubscribeRequest) (*apipb.SubscribeResponse, error)
-	// Ends subscriptions of clients of this node. They are told.
+	// Ends subscriptions of clients. They are told.
 	Unsubscribe(context.Context, *apipb.UnsubscribeRequest) (*apipb.UnsubscribeResponse, error)
-	// Disconnects clients of this node.
+	// Disconnects clients.
 	Disconnect(context.Context, *apipb.DisconnectRequest) (*apipb.DisconnectResponse, error)
-	// Sends a message to clients of this node, past all channels: at most once.
+	// Sends a message to clients, past all channels: at most once.
 	Send(context.Context, *apipb.SendRequest) (*apipb.SendResponse, error)
 	// Says what this node is and what it does at the moment.
 	Info(context.Context, *apipb.InfoRequest) (*apipb.InfoResponse, error)
@@ -342,17 +342,17 @@ type ApiHandler interface {
 	Presence(context.Context, *apipb.PresenceRequest) (*apipb.PresenceResponse, error)
 	// Counts the clients that are present in a channel.
 	PresenceCount(context.Context, *apipb.PresenceCountRequest) (*apipb.PresenceCountResponse, error)
-	// Lists a page of the channels that have subscribers on this node.
+	// Lists a page of the channels that have subscribers.
 	Channels(context.Context, *apipb.ChannelsRequest) (*apipb.ChannelsResponse, error)
-	// Lists a page of the clients of this node.
+	// Lists a page of all clients.
 	Connections(context.Context, *apipb.ConnectionsRequest) (*apipb.ConnectionsResponse, error)
-	// Subscribes clients of this node to a channel. They are told.
+	// Subscribes clients to a channel. They are told.
 	Subscribe(context.Context, *apipb.SubscribeRequest) (*apipb.SubscribeResponse, error)
-	// Ends subscriptions of clients of this node. They are told.
+	// Ends subscriptions of clients. They are told.
 	Unsubscribe(context.Context, *apipb.UnsubscribeRequest) (*apipb.UnsubscribeResponse, error)
-	// Disconnects clients of this node.
+	// Disconnects clients.
 	Disconnect(context.Context, *apipb.DisconnectRequest) (*apipb.DisconnectResponse, error)
-	// Sends a message to clients of this node, past all channels: at most once.
+	// Sends a message to clients, past all channels: at most once.
 	Send(context.Context, *apipb.SendRequest) (*apipb.SendResponse, error)
 	// Says what this node is and what it does at the moment.
 	Info(context.Context, *apipb.InfoRequest) (*apipb.InfoResponse, error)
