@@ -146,3 +146,12 @@ func (b *back) slow(ctx context.Context) (map[string]int, error) {
 	err := b.call(ctx, "info", struct{}{}, &out)
 	return out.Slow, err
 }
+
+// present returns how many clients are in a channel.
+func (b *back) present(ctx context.Context, channel string) (int, error) {
+	var out struct {
+		Clients int `json:"clients"`
+	}
+	err := b.call(ctx, "presence_count", map[string]string{"channel": channel}, &out)
+	return out.Clients, err
+}

@@ -121,19 +121,29 @@ func (r *Result) Keep(dir string) (string, error) {
 	return name, os.WriteFile(name, b, 0o600)
 }
 
-// Run runs one fault against a server of its own. An error says that the run could not be done;
-// what the server did wrong is in the result.
+// A teller is a Server that shows what it has printed last.
+type teller interface{ Output() string }
+
+// Run runs one fault against a server of its own. An error says that the run could not be done, or did not
+// end in six times the patience; what the server did wrong is in the result.
 func Run(ctx context.Context, start Starter, f *Fault, c Config) (*Result, error) {
 	began := time.Now()
 	c = c.withDefaults(f)
+	ctx, cancel := context.WithTimeoutCause(ctx, 6*c.Patience, errors.New("the run does not end"))
+	defer cancel()
 	server, err := start(ctx, f.Settings)
 	if err != nil {
 		return nil, err
 	}
 	r, err := newRun(server, f, c)
 	if err == nil {
-		err = r.do(ctx)
+		if err = r.do(ctx); err != nil {
+			err = errors.Join(err, context.Cause(ctx))
+		}
 		r.close()
+	}
+	if t, ok := server.(teller); ok && err != nil {
+		err = fmt.Errorf("%w\n%s", err, t.Output())
 	}
 	if err = errors.Join(err, server.Close()); err != nil {
 		return nil, fmt.Errorf("%s, seed %d: %w", f.Name, c.Seed, err)

@@ -127,6 +127,10 @@ func (r *run) do(ctx context.Context) error {
 		return err
 	}
 	r.phase("quiet")
+	if r.fault.presence {
+		r.presence(ctx)
+		r.phase("counted")
+	}
 	if r.fault.count == nil {
 		return nil
 	}

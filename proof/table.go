@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,10 +25,12 @@ type row struct {
 
 // Add adds a result to the row of its fault.
 func (t *Table) Add(r *Result) {
-	if n := len(t.rows); n == 0 || t.rows[n-1].fault != r.Fault {
+	i := slices.IndexFunc(t.rows, func(row *row) bool { return row.fault == r.Fault })
+	if i < 0 {
+		i = len(t.rows)
 		t.rows = append(t.rows, &row{fault: r.Fault})
 	}
-	to, v := t.rows[len(t.rows)-1], &r.Verdict
+	to, v := t.rows[i], &r.Verdict
 	to.runs++
 	if !r.OK() {
 		to.failed++

@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/seed-15847954/ropewalk/proof/service"
 )
 
 // A Node is a server's process, or one after the other. Its methods are called by one
@@ -40,17 +39,28 @@ func Build(ctx context.Context, out string) error {
 // Start starts `program serve` on a free port of the loopback address, with more flags.
 // It returns when the server listens.
 func Start(ctx context.Context, program string, args ...string) (*Node, error) {
-	addr, err := freeAddr()
-	if err != nil {
-		return nil, err
+	for {
+		addr, err := service.FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		n := &Node{program: program, addr: addr}
+		n.args = append([]string{"serve", "--listen", addr}, args...)
+		if err = n.start(ctx); err == nil {
+			return n, nil
+		}
+		// Somebody else may have taken the port meanwhile.
+		if !strings.Contains(err.Error(), "address already in use") || ctx.Err() != nil {
+			return nil, err
+		}
 	}
-	n := &Node{program: program, addr: addr}
-	n.args = append([]string{"serve", "--listen", addr}, args...)
-	return n, n.start(ctx)
 }
 
 // Addr returns the server's address, as host:port.
 func (n *Node) Addr() string { return n.addr }
+
+// Output returns the last lines that the server has printed.
+func (n *Node) Output() string { return n.process.output() }
 
 // Drain ends the server in order, by SIGTERM, and starts another one.
 func (n *Node) Drain(ctx context.Context) error {
@@ -68,6 +78,12 @@ func (n *Node) Kill(ctx context.Context) error {
 	return n.start(ctx)
 }
 
+// Pause stops the server where it is, until Resume.
+func (n *Node) Pause() error { return n.process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (n *Node) Resume() error { return n.process.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Close ends the server for good, at once. The error says that it had ended by itself.
 func (n *Node) Close() error {
 	if err := n.process.end(context.Background(), syscall.SIGKILL); !killed(err) {
@@ -76,8 +92,11 @@ func (n *Node) Close() error {
 	return nil
 }
 
-func (n *Node) start(ctx context.Context) (err error) {
-	n.process, err = startProcess(ctx, exec.Command(n.program, n.args...))
+func (n *Node) start(ctx context.Context) error {
+	p, err := startProcess(ctx, exec.Command(n.program, n.args...))
+	if err == nil {
+		n.process = p
+	}
 	return err
 }
 
@@ -85,22 +104,6 @@ func (n *Node) start(ctx context.Context) (err error) {
 func killed(err error) bool {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	return ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
-}
-
-// freeAddr returns an address that nothing listens on. Its port is below those that the
-// kernel gives to outgoing connections: one of a client that comes back too
-// early must not take the place of the server.
-func freeAddr() (string, error) {
-	const lowest, highest = 20000, 32000
-	var err error
-	for range 100 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowest+rand.IntN(highest-lowest)))
-		var ln net.Listener
-		if ln, err = net.Listen("tcp", addr); err == nil {
-			return addr, ln.Close()
-		}
-	}
-	return "", fmt.Errorf("there is no free port: %w", err)
 }
 
 // A process is one life of a server.

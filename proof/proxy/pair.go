@@ -43,14 +43,14 @@ type pair struct {
 // A stream is one direction. More is how many bytes come through before the pair is
 // cut, or negative without a bound.
 type stream struct {
+	gate *gate // constant
+
 	mu   sync.Mutex
 	more int
 }
 
-func newPair(client, server net.Conn) *pair {
-	p := &pair{client: client, server: server}
-	p.up.more, p.down.more = -1, -1
-	return p
+func newPair(client, server net.Conn, up, down *gate) *pair {
+	return &pair{client: client, server: server, up: stream{gate: up, more: -1}, down: stream{gate: down, more: -1}}
 }
 
 // damage breaks the connection in a way, after more bytes where that counts.
@@ -101,6 +101,7 @@ func (p *pair) pump(to, from net.Conn, s *stream) {
 	buf := make([]byte, bufferSize)
 	for {
 		n, err := from.Read(buf)
+		s.gate.pass()
 		allowed, last := s.allow(n)
 		if _, werr := to.Write(buf[:allowed]); werr != nil || last || err != nil && err != io.EOF {
 			p.cut()

@@ -9,26 +9,32 @@ import (
 	"sync"
 )
 
-// A Proxy listens on a port of its own and carries each connection to its target. All
-// methods may be called at once.
+// A Proxy listens on a port of its own and carries each connection to one of its targets,
+// in turn. All methods may be called at once.
 type Proxy struct {
 	// Constant after New.
-	target   string
+	targets  []string
 	listener net.Listener
 	group    sync.WaitGroup // all goroutines
+	up, down gate
 
 	mu     sync.Mutex
+	turn   int     // the target that is next
 	pairs  []*pair // in the order in which they were opened
 	closed bool
 }
 
-// New returns a proxy for a target, host:port, which need not listen yet.
-func New(target string) (*Proxy, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// New returns a proxy for targets, host:port, which need not listen yet. A connection that one
+// does not take goes to the next one.
+func New(targets ...string) (*Proxy, error) { return NewAt("127.0.0.1:0", targets...) }
+
+// NewAt is New for a proxy that listens at addr.
+func NewAt(addr string, targets ...string) (*Proxy, error) {
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target, listener: ln}
+	p := &Proxy{targets: targets, listener: ln}
 	p.group.Go(p.accept)
 	return p, nil
 }
@@ -42,6 +48,7 @@ func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.Resume()
 	for _, pair := range p.open() {
 		pair.cut()
 	}
@@ -59,6 +66,24 @@ func (p *Proxy) Break(rng *rand.Rand, n int) int {
 		pair.damage(Way(rng.IntN(int(ways))), rng.IntN(maxMore))
 	}
 	return len(open)
+}
+
+// Stop has nothing come through any more towards the targets, towards the clients, or both. New
+// connections are not carried, like over a network that is parted; nothing is lost unless somebody
+// gives up.
+func (p *Proxy) Stop(up, down bool) {
+	if up {
+		p.up.shut()
+	}
+	if down {
+		p.down.shut()
+	}
+}
+
+// Resume ends that: what has waited comes through.
+func (p *Proxy) Resume() {
+	p.up.open()
+	p.down.open()
 }
 
 // Heal ends the connections that are to be broken and are not yet, since nothing went through
@@ -89,19 +114,36 @@ func (p *Proxy) accept() {
 
 // carry carries one connection until it ends.
 func (p *Proxy) carry(client net.Conn) {
-	var d net.Dialer
-	server, err := d.DialContext(context.Background(), "tcp", p.target)
+	p.up.pass()
+	p.down.pass()
+	server, err := p.dial()
 	if err != nil {
 		reset(client) // as the target would have it
 		return
 	}
-	pair := newPair(client, server)
+	pair := newPair(client, server, &p.up, &p.down)
 	if !p.add(pair) {
 		pair.cut()
 		return
 	}
 	pair.run()
 	p.remove(pair)
+}
+
+// dial connects to the target whose turn it is, or to the next one that takes it.
+func (p *Proxy) dial() (conn net.Conn, err error) {
+	p.mu.Lock()
+	first := p.turn
+	p.turn = (first + 1) % len(p.targets)
+	p.mu.Unlock()
+	for i := range p.targets {
+		var d net.Dialer
+		conn, err = d.DialContext(context.Background(), "tcp", p.targets[(first+i)%len(p.targets)])
+		if err == nil {
+			break
+		}
+	}
+	return conn, err
 }
 
 func (p *Proxy) add(pair *pair) bool {

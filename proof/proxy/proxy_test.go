@@ -133,3 +133,69 @@ func TestNoTarget(t *testing.T) {
 		t.Error("ReadAll = nil, want an error")
 	}
 }
+
+// While it is stopped one way nothing comes through there, and all of it afterwards.
+func TestStop(t *testing.T) {
+	for _, way := range []Way{Down, Up} {
+		p, client, server := open(t)
+		from, to := server, client
+		if way == Up {
+			from, to = client, server
+		}
+		send(t, client, server, "whole")
+		p.Stop(way == Up, way == Down)
+		send(t, to, from, "the other way")
+		if _, err := from.Write([]byte("held")); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() {
+			b := make([]byte, 4)
+			n, _ := io.ReadFull(to, b)
+			got <- string(b[:n])
+		}()
+		send(t, to, from, "and again") // there was time to come through
+		select {
+		case b := <-got:
+			t.Errorf("way %d: %q came through", way, b)
+		default:
+		}
+		p.Resume()
+		if b := <-got; b != "held" {
+			t.Errorf("way %d: got %q behind Resume", way, b)
+		}
+	}
+}
+
+// Connections go to the targets in turn, past those that are not there.
+func TestTurns(t *testing.T) {
+	var targets []string
+	var listeners []net.Listener
+	for range 3 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		listeners, targets = append(listeners, ln), append(targets, ln.Addr().String())
+	}
+	listeners[1].Close()
+	p, err := New(targets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, i := range []int{0, 2, 2, 0} { // the second one falls to the third
+		c, err := net.Dial("tcp", p.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		there, err := listeners[i].Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer there.Close()
+		send(t, c, there, "hello")
+	}
+}
