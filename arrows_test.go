@@ -27,7 +27,10 @@ const (
 var floors = [][]string{
 	{"internal/jsonscan"},
 	{"hub"},
-	{"broker/memory", "broker/brokertest"},
+	{"cluster", "broker/wire", "broker/internal/retain", "proof/service"},
+	{"broker/partitioned"},
+	{"broker/memory", "broker/redis", "broker/kafka", "broker/rabbitmq", "broker/nats", "broker/brokertest"},
+	{"broker/registry"},
 	{"auth"},
 	{"session"},
 	{"hook"},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-15847954/ropewalk/interop/process"
+	"github.com/seed-15847954/ropewalk/proof/service"
 )
 
 // ropewalk is the program under test, built once by TestMain.
@@ -82,7 +83,7 @@ func stop(t *testing.T, p *process.Process) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	addr, err := process.FreeAddr()
+	addr, err := service.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -225,9 +225,14 @@ func (j *judge) goesOn(f follower, at *place, e told) error {
 		return nil
 	case recovered == nil:
 		return fmt.Errorf("live at %v after %v, and nothing is said about what is between", to, *at)
-	case *recovered && to != *at:
+	case *recovered && to.Epoch != at.Epoch:
 		return fmt.Errorf("recovered at %v after %v", to, *at)
-	case *recovered:
+	case *recovered: // perhaps at another name of the same place
+		for _, l := range j.published[life(j.channels[f.channel], to.Epoch)] {
+			if l.offset > min(to.Offset, at.Offset) && l.offset <= max(to.Offset, at.Offset) {
+				return fmt.Errorf("recovered at %v after %v, and %d is between", to, *at, l.offset)
+			}
+		}
 		return nil
 	case e.Body.Reason == "epoch" && to.Epoch == at.Epoch, e.Body.Reason != "epoch" && to.Epoch != at.Epoch:
 		return fmt.Errorf("lost because of %q at %v after %v", e.Body.Reason, to, *at)

@@ -64,6 +64,13 @@ type faultWorld struct {
 }
 
 func newFaultWorld(t *testing.T) *faultWorld {
+	w := prepareFaultWorld(t)
+	w.serve()
+	return w
+}
+
+// prepareFaultWorld leaves it to the caller to start a server.
+func prepareFaultWorld(t *testing.T) *faultWorld {
 	seed := *faultSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
@@ -86,7 +93,6 @@ func newFaultWorld(t *testing.T) *faultWorld {
 	if err := os.WriteFile(w.config, []byte(faultConfig+"origins: ["+origin+"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.serve()
 	return w
 }
 

@@ -19,7 +19,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/seed-15847954/ropewalk/interop/process"
+	"github.com/seed-15847954/ropewalk/proof/service"
 )
 
 // allCases is how many cases the suite has.
@@ -150,7 +150,7 @@ func (s suite) testServer(ctx context.Context, dir string) error {
 
 // testClient runs a client of the library against the suite's server.
 func (s suite) testClient(ctx context.Context, dir string) error {
-	addr, err := process.FreeAddr()
+	addr, err := service.FreeAddr()
 	if err != nil {
 		return err
 	}

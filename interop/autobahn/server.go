@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/seed-15847954/ropewalk/interop/process"
+	"github.com/seed-15847954/ropewalk/proof/service"
 )
 
 // servers start an echo in each mode, and return where the suite finds it. What they
@@ -23,7 +24,7 @@ var servers = map[string]func(ctx context.Context, dir string) (addr string, sto
 
 // startRopewalk builds ropewalk and starts `ropewalk echo` with the flags.
 func startRopewalk(ctx context.Context, dir string, flags ...string) (addr string, stop func() error, err error) {
-	addr, err = process.FreeAddr()
+	addr, err = service.FreeAddr()
 	if err != nil {
 		return "", nil, err
 	}

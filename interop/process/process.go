@@ -104,17 +104,6 @@ func (p *Process) Stop() error {
 // Output returns what the program has printed so far.
 func (p *Process) Output() string { return p.output.String() }
 
-// FreeAddr returns an address on 127.0.0.1 that nothing listens on. Another
-// program may take it before the caller does; the kernel gives the same port out
-// again only after many others.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
 // output is a buffer that the program writes while the tests read.
 type output struct {
 	mu  sync.Mutex

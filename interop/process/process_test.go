@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-15847954/ropewalk/proof/service"
 )
 
 // The tests start this same test program, which plays the part that
@@ -52,7 +54,7 @@ func part(name, addr string) *exec.Cmd {
 }
 
 func TestReadyAndStop(t *testing.T) {
-	addr, err := FreeAddr()
+	addr, err := service.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func TestReadyAndStop(t *testing.T) {
 
 // A program that ends instead of listening says why.
 func TestReadyAfterTheEnd(t *testing.T) {
-	addr, err := FreeAddr()
+	addr, err := service.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,7 @@ func TestReadyAfterTheEnd(t *testing.T) {
 }
 
 func TestReadyGivesUp(t *testing.T) {
-	addr, err := FreeAddr()
+	addr, err := service.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (r *result) fuzz(targets []target) {
 
 // run fuzzes the target, once more if the end of its time was taken for a failure.
 func (t target) run() (string, error) {
-	limit := cmp.Or(os.Getenv("FUZZTIME"), "10s")
+	limit := cmp.Or(os.Getenv("FUZZTIME"), "5s")
 	for tries := 1; ; tries++ {
 		out, err := t.module.goCommand("test", "-run", "^$", "-fuzz", "^"+t.name+"$",
 			"-fuzztime", limit, "-fuzzminimizetime", "5s", "-parallel", "1", t.pkg).CombinedOutput()

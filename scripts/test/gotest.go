@@ -55,12 +55,26 @@ func kernels(modules []module) []result {
 	return all
 }
 
+// brokers runs the tests of brokers on the servers that they are for, with the race detector, and
+// the proof of clusters on them, which is mostly waiting.
+func brokers([]module) []result {
+	return []result{
+		goTest("brokers", outside("-race", "./broker/...")),
+		goTest("clusters", outside("-parallel", "10", "./proof/brokers")),
+	}
+}
+
 // interop runs the tests against software that this project did not write.
 func interop([]module) []result {
-	cmd := exec.Command("go", "test", "-json", "-count=1", "-tags", "interop", "-timeout", "8m", "./interop/...")
+	return []result{goTest("interop", outside("./interop/..."))}
+}
+
+// outside returns a go test of what needs other software.
+func outside(args ...string) *exec.Cmd {
+	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1", "-tags", "interop", "-timeout", "8m"}, args...)...)
 	// Debian keeps servers where only root looks for programs.
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
-	return []result{goTest("interop", cmd)}
+	return cmd
 }
 
 // goTest runs cmd, a `go test -json`, and counts its tests and subtests.
