@@ -49,6 +49,7 @@ func steady(n int, d time.Duration) Row {
 			if err := c.join(n, own); err != nil {
 				return nil, err
 			}
+			c.Nap = time.Millisecond
 			all := c.groups((n + groups - 1) / groups)
 			p := pace{every: every, rounds: rounds(d, every*time.Duration(len(all))), readers: n}
 			var took time.Duration

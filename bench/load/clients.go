@@ -28,6 +28,11 @@ type Clients struct {
 	Received func(c *Client, message []byte) error
 	Ended    func(c *Client, cause error) error
 
+	// Nap is how long to look away when there is not much to do, so that the kernel, which
+	// has others to serve on this processor, need not wake this thread for every message.
+	// A latency may seem longer by that.
+	Nap time.Duration
+
 	poller  *poller
 	byFD    []*Client
 	buf     []byte
@@ -187,6 +192,10 @@ func (cs *Clients) Step(ms int) error {
 				return err
 			}
 		}
+	}
+	if cs.Nap > 0 && len(events) < cap(events) {
+		nap := syscall.NsecToTimespec(cs.Nap.Nanoseconds())
+		_ = syscall.Nanosleep(&nap, nil) // a signal may end it early
 	}
 	return nil
 }

@@ -29,8 +29,18 @@ const (
 func main() {
 	tuned := flag.Bool("tuned", false, "with the library's options for many idle connections")
 	queue := flag.Int("queue", 0, "most `bytes` that wait for one client, 0 for the default")
+	var p publishing
+	flag.StringVar(&p.redis, "redis", "", "publish to the Redis at this `address`, and serve nothing")
+	flag.IntVar(&p.messages, "messages", 10000, "how many to publish")
+	flag.IntVar(&p.parallel, "parallel", 64, "how many at once")
+	flag.IntVar(&p.channels, "channels", 100, "in how many channels")
+	flag.BoolVar(&p.ids, "ids", false, "each has an id, which the broker remembers")
 	flag.Parse()
-	if err := run(*tuned, *queue); err != nil {
+	serve := func() error { return run(*tuned, *queue) }
+	if p.redis != "" {
+		serve = p.run
+	}
+	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
