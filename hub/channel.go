@@ -51,14 +51,19 @@ func (ch *channel) join(ctx context.Context, s Subscriber) (Position, error) {
 		return Position{}, err
 	}
 	defer ch.switching.unlock()
-	if !ch.open {
+	for !ch.open {
 		pos, err := ch.hub.broker.Subscribe(ctx, ch.name, ch)
 		if err != nil {
 			ch.forget()
 			return Position{}, err
 		}
-		ch.start(pos)
-		ch.open = true
+		if ch.open = ch.start(pos); ch.open {
+			break
+		}
+		ch.forget()
+		if err := ch.hub.broker.Unsubscribe(ctx, ch.name); err != nil {
+			return Position{}, err
+		}
 	}
 	return ch.add(s)
 }
@@ -81,12 +86,16 @@ func (ch *channel) closeIfEmpty(ctx context.Context) error {
 	return ch.hub.broker.Unsubscribe(ctx, ch.name)
 }
 
-// start follows the log of a channel that was just opened.
-func (ch *channel) start(pos Position) {
+// start follows the log of a channel that was just opened. It reports false if the log began another life
+// meanwhile: which of the two is the later one cannot be told.
+func (ch *channel) start(pos Position) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	ch.begin(pos)
+	if !ch.begin(pos) {
+		return false
+	}
 	ch.resetTail()
+	return true
 }
 
 // forget closes a channel that has no subscribers and waits for its repair to end.

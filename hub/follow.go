@@ -48,11 +48,15 @@ func (f *follower) judge(p *Publication) verdict {
 	return gap
 }
 
-// begin makes a closed follower follow from pos on, or from a later publication
-// that came first.
-func (f *follower) begin(pos Position) {
-	f.state = following
-	if f.last.Epoch != pos.Epoch || f.last.Offset < pos.Offset {
+// begin makes a closed follower follow from pos on, or from a later publication that came first. It reports
+// false, and does nothing, if one came of another life of the log.
+func (f *follower) begin(pos Position) bool {
+	switch {
+	case f.last.Epoch == "" || f.last.Epoch == pos.Epoch && f.last.Offset < pos.Offset:
 		f.last = pos
+	case f.last.Epoch != pos.Epoch:
+		return false
 	}
+	f.state = following
+	return true
 }

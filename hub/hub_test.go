@@ -363,3 +363,32 @@ func TestSubscribeGivesUp(t *testing.T) {
 		t.Errorf("got %q, want %q", got, "1")
 	}
 }
+
+// A log that begins another life while it is subscribed to, and says so first: the position is that of the later
+// one, or else nobody would be told of it.
+func TestEpochDuringSubscribe(t *testing.T) {
+	f := newFake()
+	h := hub.New(f, hub.Config{Default: keeping.Default})
+	var once sync.Once
+	f.step = func(label string) {
+		if label == "subscribed news" {
+			once.Do(func() {
+				f.rotate("news")
+				publish(t, h, "news", "1")
+			})
+		}
+	}
+	r := new(recorder)
+	pos := subscribe(t, h, "news", r)
+	if want := f.top("news"); pos != want {
+		t.Errorf("Subscribe = %v, want %v", pos, want)
+	}
+	publish(t, h, "news", "2")
+	if got := r.data(); got != "2" {
+		t.Errorf("got %q, want %q", got, "2")
+	}
+	unsubscribe(t, h, "news", r)
+	if f.opened != 0 {
+		t.Errorf("%d subscriptions of the broker are left", f.opened)
+	}
+}

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -51,14 +52,17 @@ func parsePublication(channel, body string) (p *hub.Publication, tag string, err
 }
 
 // begin says where the feed's subscriber begins, and returns that; or where it is, if it has got something
-// later already.
-func (f *feed) begin(pos hub.Position) hub.Position {
+// later already. It fails if what it has got is of another epoch: which of the two is the later one cannot be told.
+func (f *feed) begin(pos hub.Position) (hub.Position, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.last.Epoch == "" || f.last.Epoch == pos.Epoch && f.last.Offset < pos.Offset {
+	switch {
+	case f.last.Epoch == "" || f.last.Epoch == pos.Epoch && f.last.Offset < pos.Offset:
 		f.last = pos
+	case f.last.Epoch != pos.Epoch:
+		return hub.Position{}, fmt.Errorf("redis: subscribe: %w", errMoved)
 	}
-	return f.last
+	return f.last, nil
 }
 
 func (f *feed) deliver(p *hub.Publication) {

@@ -243,7 +243,7 @@ func (l *links) begin(f *feed, pos hub.Position, conn rueidis.DedicatedClient, p
 	if l.feeds[f.name] != f || k == nil || k.conn != conn || k.process != process {
 		return pos, fmt.Errorf("redis: subscribe: %w", errMoved)
 	}
-	return f.begin(pos), nil
+	return f.begin(pos)
 }
 
 // remove forgets a feed, whose sink is not called any more.
