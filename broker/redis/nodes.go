@@ -210,7 +210,7 @@ func (n *nodes) count(ctx context.Context, c *census, p partition, process strin
 		return err
 	}
 	n.meet(h)
-	own, err := n.testify(ctx, process)
+	own, err := n.patientTestify(ctx, process)
 	if err != nil {
 		return err
 	}
@@ -293,6 +293,23 @@ func (n *nodes) testify(ctx context.Context, process string) (testimony, error) 
 		}
 	}
 	return w, nil
+}
+
+// patientTestify is testify until it succeeds or ctx ends: connections that the last process had end one after the other.
+func (n *nodes) patientTestify(ctx context.Context, process string) (testimony, error) {
+	again := time.NewTicker(askTime / 30)
+	defer again.Stop()
+	for {
+		w, err := n.testify(ctx, process)
+		if err == nil {
+			return w, nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return w, err
+		}
+	}
 }
 
 func (c *census) begin(own testimony) {
