@@ -159,6 +159,40 @@ func TestPromotionLoses(t *testing.T) {
 	})
 }
 
+// A master that was a replica in between, and has not heard of what its successor acknowledged, says so
+// though it is the same process. Nobody asks for the log meanwhile, which would be a trace of the successor.
+func TestMasterAgain(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		b := openAs(t, p.client)
+		publishMany(t, b, "before", 10)
+		if err := p.master.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the promotion", func() bool { return role(t, p.replica, "master") })
+		if err := p.master.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the old master to have what the new one has", func() bool {
+			info, err := service.Ask(t.Context(), p.master.Addr, "INFO")
+			return err == nil && strings.Contains(info, "master_link_status:up\r")
+		})
+		if err := p.master.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := service.Ask(t.Context(), p.replica.Addr, "CLIENT KILL TYPE replica"); err != nil {
+			t.Fatal(err)
+		}
+		lost := publishMany(t, b, "lost", 10)
+		p.replica.Kill()
+		if err := p.master.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		if end := publish(t, b, "after"); end.Epoch == lost.Epoch {
+			t.Errorf("%v follows %v, which is lost", end, lost)
+		}
+	})
+}
+
 // A master that was only asleep acknowledges nothing any more that is not in the log.
 func TestSleepingMaster(t *testing.T) {
 	both(t, func(t *testing.T, p place) {

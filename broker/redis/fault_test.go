@@ -237,10 +237,9 @@ func TestCatchUpWithAnotherEpoch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	present := now.tag()
 	f := &feed{channel: "news", place: partitionOf("news"), sink: s, last: hub.Position{Epoch: "over", Offset: 7}}
 	f.hold()
-	if err := b.catchUp(t.Context(), f, present.process); err != nil {
+	if err := b.catchUp(t.Context(), f, now.process); err != nil {
 		t.Fatal(err)
 	}
 	s.await(t, "the last publication", has(end))
@@ -336,7 +335,7 @@ func TestPatternsGoOn(t *testing.T) {
 	}
 	s.await(t, "a publication", has(publish(t, here, "before")))
 	for _, garbage := range []string{"", "x", "4:news", "4:newsp", "99:newsp", "-1:p", "4:news\x00", "4:newspe 1 0 0\n\xff\xff"} {
-		for _, name := range []string{here.key(partitionOf("news"), kindAll, ""), here.key(0, kindChannel, "x}:a:")} {
+		for _, name := range []string{here.key(partitionOf("news"), kindPartition, ""), here.key(0, kindLast, "x}:p:")} {
 			if err := here.client.Do(t.Context(), here.client.B().Spublish().Channel(name).Message(garbage).Build()).Error(); err != nil {
 				t.Fatal(err)
 			}

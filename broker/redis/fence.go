@@ -38,11 +38,8 @@ const refuseTime = 5 * time.Second
 // A tag says which process has answered, and since when that serves the partition.
 type tag struct {
 	since   uint64 // in milliseconds, by the clocks of the servers
-	process string // the first letters of its id; empty: not known yet
+	process string // its id; empty: not known yet
 }
-
-// tagLetters is how much of a process's id a tag has.
-const tagLetters = 8
 
 func parseTag(s string) (tag, error) {
 	since, process, ok := strings.Cut(s, "-")
@@ -121,17 +118,9 @@ func (b *Broker) accept(p partition, text string) (tag, error) {
 	return t, nil
 }
 
-// settle lets publishing go on in a partition that another process serves now. Its epoch
+// settle lets publishing go on in a partition that another process serves now, which has fenced an epoch. That
 // stays only if nothing is missing that anybody knows of.
-func (b *Broker) settle(ctx context.Context, p partition, fenced answer) error {
-	epoch, err := fenced.text(0)
-	if err != nil {
-		return err
-	}
-	process, err := fenced.text(1)
-	if err != nil {
-		return err
-	}
+func (b *Broker) settle(ctx context.Context, p partition, epoch, process string) error {
 	c, err := b.nodes.census(ctx, p, process)
 	if err != nil {
 		return err

@@ -48,20 +48,16 @@ func (b *Broker) read(ctx context.Context, channel string, q hub.Query) (page hu
 
 // page returns the page that the answer of rw1_read is.
 func (a answer) page(channel string, limit int) (hub.Page, error) {
-	top, err := a.position(0)
+	top, err := a.position()
 	if err != nil {
 		return hub.Page{}, err
 	}
 	page := hub.Page{Top: top}
-	at, err := a.text(2)
-	if err != nil {
-		return page, err
-	}
-	now, err := strconv.ParseInt(at, 10, 64)
-	if err != nil || len(a.rest) < 4 {
+	now, err := strconv.ParseInt(a.word(4), 10, 64)
+	if err != nil || len(a.rest) == 0 {
 		return page, errors.New("the answer is cut short")
 	}
-	entries, err := a.rest[3].ToArray()
+	entries, err := a.rest[0].ToArray()
 	if err != nil {
 		return page, err
 	}
@@ -94,15 +90,16 @@ func parseEntry(channel, epoch string, entry rueidis.RedisMessage) (*hub.Publica
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(fields) != 4 || fields[0] != "h" || fields[2] != "m" {
+	if len(fields) != 2 || fields[0] != "m" {
 		return nil, 0, errors.New("not an entry")
 	}
-	head := strings.Fields(fields[1])
+	text, message, _ := strings.Cut(fields[1], "\n")
+	head := strings.Fields(text)
 	if len(head) != 3 {
 		return nil, 0, errors.New("not the head of an entry")
 	}
 	offset, _, _ := strings.Cut(id, "-")
-	p, err := newPublication(channel, epoch, offset, head[0], head[1], []byte(fields[3]))
+	p, err := newPublication(channel, epoch, offset, head[0], head[1], []byte(message))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -40,17 +40,15 @@ func (p partition) tag() string {
 
 // key returns the name of a key of the partition: its kind, then what nobody parses.
 func (b *Broker) key(p partition, kind, rest string) string {
-	return b.config.Prefix + ":{" + p.tag() + "}:" + kind + ":" + rest
+	return b.prefixes[p] + kind + ":" + rest
 }
 
-// The kinds of keys.
+// The kinds of keys. functions.lua expects the names of all kinds to be as long.
 const (
-	kindPartition = "p"
-	kindLast      = "l"
+	kindPartition = "p" // and the pub/sub channel of all that is published there
+	kindLast      = "l" // and the pub/sub channel of what is published in a channel
 	kindStream    = "s"
 	kindID        = "d"
-	kindChannel   = "c" // pub/sub
-	kindAll       = "a" // pub/sub, for patterns
 )
 
 func (b *Broker) nodesKey() string     { return b.config.Prefix + ":{nodes}" }

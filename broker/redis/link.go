@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// batch is how many channels are subscribed to by one command.
-	batch = 500
+	// subscribeBatch is how many channels are subscribed to by one command.
+	subscribeBatch = 500
 
 	// maxPause is between one attempt to connect and the next: much less than askTime, in which
 	// every node has to hear what another one asks.
@@ -29,7 +29,7 @@ type link struct {
 	// Guarded by l.mu.
 	conn    rueidis.DedicatedClient // nil while there is none
 	end     context.CancelCauseFunc // ends it
-	process string                  // who is at the other end: the first letters of its id
+	process string                  // who is at the other end
 }
 
 // errMoved is why a connection is made again whose partitions are not what they were.
@@ -78,7 +78,7 @@ func (k *link) serve() error {
 	}
 	defer release()
 	ended := conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: l.message, OnSubscription: l.noted})
-	info, err := conn.Do(k.ctx, conn.B().Info().Section("server").Build()).ToString()
+	info, err := conn.Do(k.ctx, conn.B().Info().Section("server", "replication").Build()).ToString()
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (k *link) serve() error {
 	}
 	l.mu.Lock()
 	feeds, own := l.feedsAt(k.addr) // what subscribes from now on is no part of them
-	k.conn, k.end, k.process = conn, cancel, shorten(field(info, "run_id"))
+	k.conn, k.end, k.process = conn, cancel, idOf(info)
 	l.signal()
 	l.mu.Unlock()
 	defer func() {
@@ -132,7 +132,7 @@ func (k *link) check(ctx context.Context, own map[partition]bool) error {
 			continue
 		}
 		now, err := k.l.b.processOf(ctx, p)
-		if err == nil && shorten(now.id) != k.process {
+		if err == nil && now.process != k.process {
 			err = errMoved
 		}
 		return err // the others are where it is
@@ -156,7 +156,7 @@ func (k *link) resume(ctx context.Context, conn rueidis.DedicatedClient, feeds [
 	slices.SortFunc(feeds, func(x, y *feed) int { return int(x.place - y.place) })
 	for len(feeds) > 0 {
 		n := 1 // channels of one command are in one slot
-		for n < min(batch, len(feeds)) && feeds[n].place == feeds[0].place {
+		for n < min(subscribeBatch, len(feeds)) && feeds[n].place == feeds[0].place {
 			n++
 		}
 		names := make([]string, n)

@@ -181,7 +181,7 @@ func (b *Broker) subscribe(ctx context.Context, p partition, channel string, sin
 	a, err := b.call(ctx, p, "rw1_place", []string{b.partitionKey(p), b.key(p, kindLast, channel), b.key(p, kindStream, channel)}, b.fresh(), millis(b.config.StateTime))
 	var pos hub.Position
 	if err == nil {
-		pos, err = a.position(0)
+		pos, err = a.position()
 	}
 	if err == nil {
 		pos, err = b.links.begin(f, pos, conn, a.process)
@@ -196,7 +196,7 @@ func (b *Broker) subscribe(ctx context.Context, p partition, channel string, sin
 // Unsubscribe ends that.
 func (b *Broker) Unsubscribe(ctx context.Context, channel string) error {
 	p := partitionOf(channel)
-	name := b.key(p, kindChannel, channel)
+	name := b.key(p, kindLast, channel)
 	b.links.mu.Lock()
 	f, conn := b.links.feeds[name], b.links.connOf(p)
 	b.links.mu.Unlock()
@@ -220,7 +220,7 @@ func (l *links) add(ctx context.Context, p partition, channel string, sink hub.S
 	if err != nil {
 		return nil, nil, err
 	}
-	name := l.b.key(p, kindChannel, channel)
+	name := l.b.key(p, kindLast, channel)
 	l.mu.Lock()
 	f := l.feeds[name]
 	if f == nil {

@@ -66,16 +66,14 @@ func (b *Broker) beat(ctx context.Context) (h heartbeat, err error) {
 	if err != nil {
 		return h, err
 	}
-	if len(a.rest) < 3 {
+	if len(a.rest) < 2 {
 		return h, errors.New("redis: the answer is cut short")
 	}
-	if h.process, err = a.text(0); err != nil {
+	h.process = a.word(1)
+	if h.live, err = a.rest[0].AsStrSlice(); err != nil {
 		return h, err
 	}
-	if h.live, err = a.rest[1].AsStrSlice(); err != nil {
-		return h, err
-	}
-	h.dead, err = a.rest[2].AsStrSlice()
+	h.dead, err = a.rest[1].AsStrSlice()
 	return h, err
 }
 
@@ -106,7 +104,7 @@ func (n *nodes) round(ctx context.Context) error {
 		return err
 	}
 	// Questions of other nodes come from there.
-	n.b.links.servedBy(nodesPlace, shorten(h.process))
+	n.b.links.servedBy(nodesPlace, h.process)
 	gone := n.meet(h)
 	if len(gone) == 0 {
 		return nil
@@ -228,7 +226,7 @@ func (n *nodes) count(ctx context.Context, c *census, p partition, process strin
 	again := time.NewTicker(askTime / 10)
 	defer again.Stop()
 	for len(missing) > 0 {
-		if now, err := n.b.processOf(ctx, p); err == nil && now.id != process {
+		if now, err := n.b.processOf(ctx, p); err == nil && now.process != process {
 			return fmt.Errorf("%s is gone, too", process) // whoever waits asks of the next one
 		}
 		// Those that have not yet noticed do not answer.
@@ -285,10 +283,10 @@ func (n *nodes) testify(ctx context.Context, process string) (testimony, error) 
 	}
 	for p := range w {
 		w[p] = -1
-		if all[p].id != process {
+		if all[p].process != process {
 			continue
 		}
-		if seen, ok := n.b.fences.pin(partition(p), all[p].tag()); ok {
+		if seen, ok := n.b.fences.pin(partition(p), all[p]); ok {
 			w[p] = int64(seen) //nolint:gosec // below maxOffset
 		}
 	}

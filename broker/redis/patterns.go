@@ -68,7 +68,7 @@ func (p *patterns) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // everything is the pub/sub channel of all that is published in a partition.
-func (b *Broker) everything(p partition) string { return b.key(p, kindAll, "") }
+func (b *Broker) everything(p partition) string { return b.partitionKey(p) }
 
 // SubscribePattern hands the publications of all matching channels to sink.
 func (b *Broker) SubscribePattern(ctx context.Context, p hub.Pattern, sink hub.Sink) error {
@@ -148,7 +148,7 @@ func (b *Broker) hearStranger(m rueidis.PubSubMessage) error {
 func (b *Broker) isEverything(name string) bool {
 	rest, ok := strings.CutPrefix(name, b.config.Prefix+":{")
 	_, rest, _ = strings.Cut(rest, "}")
-	return ok && rest == ":"+kindAll+":"
+	return ok && rest == ":"+kindPartition+":"
 }
 
 // hearAll takes a message of a partition: the name of a channel and what was said there.

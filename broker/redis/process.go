@@ -3,30 +3,28 @@ package redis
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/rueidis"
 )
 
-// A process is one that serves a partition.
-type process struct {
-	id string
-	at uint64 // when it has said so, in milliseconds by its own clock
+// idLetters is how much of each of its parts a process's id has.
+const idLetters = 8
+
+// idOf returns the id of the process that has answered INFO, as functions.lua has it. A master that was a replica for
+// a while has another one afterwards: what it has acknowledged before may be gone.
+func idOf(info string) string {
+	run, repl := field(info, "run_id"), field(info, "master_replid")
+	return run[:min(idLetters, len(run))] + repl[:min(idLetters, len(repl))]
 }
 
-// tag is that of what the process answers from now on, at least.
-func (p process) tag() tag { return tag{p.at, shorten(p.id)} }
-
-func shorten(id string) string { return id[:min(tagLetters, len(id))] }
-
-// processOf asks which process serves a partition.
-func (b *Broker) processOf(ctx context.Context, p partition) (process, error) {
+// processOf asks which process serves a partition. Its tag is that of what it answers from now on, at least.
+func (b *Broker) processOf(ctx context.Context, p partition) (tag, error) {
 	return b.parseProcess(b.client.Do(ctx, b.askProcess(p)))
 }
 
-// processes asks that of all partitions; where there is no answer the id is empty. Functions that are
+// processes asks that of all partitions; where there is no answer the tag is empty. Functions that are
 // missing are loaded.
-func (b *Broker) processes(ctx context.Context) (all [partitions]process, err error) {
+func (b *Broker) processes(ctx context.Context) (all [partitions]tag, err error) {
 	questions := make([]rueidis.Completed, partitions)
 	for p := range questions {
 		questions[p] = b.askProcess(partition(p))
@@ -42,29 +40,20 @@ func (b *Broker) processes(ctx context.Context) (all [partitions]process, err er
 	if isMissing(err) {
 		return all, b.prepare(ctx)
 	}
-	if all == ([partitions]process{}) {
+	if all == ([partitions]tag{}) {
 		return all, err
 	}
 	return all, nil
 }
 
 func (b *Broker) askProcess(p partition) rueidis.Completed {
-	return b.client.B().Fcall().Function("rw1_process").Numkeys(1).Key(b.partitionKey(p)).Build()
+	return b.fcall("rw1_process", []string{b.partitionKey(p)}, nil)
 }
 
-func (b *Broker) parseProcess(r rueidis.RedisResult) (process, error) {
+func (b *Broker) parseProcess(r rueidis.RedisResult) (tag, error) {
 	a, err := b.result("rw1_process", r)
 	if err != nil {
-		return process{}, err
+		return tag{}, err
 	}
-	id, err := a.text(0)
-	if err != nil {
-		return process{}, err
-	}
-	text, err := a.text(1)
-	if err != nil {
-		return process{}, err
-	}
-	at, err := strconv.ParseUint(text, 10, 63)
-	return process{id, at}, err
+	return parseTag(a.word(2) + "-" + a.word(1))
 }

@@ -12,35 +12,16 @@ import (
 
 // Publish appends m to its channel's log.
 func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOptions) (hub.Published, error) {
-	if o.Options == nil {
-		o.Options = new(hub.Options)
-	}
-	p := partitionOf(m.Channel)
-	keys := []string{
-		b.partitionKey(p), b.key(p, kindLast, m.Channel), b.key(p, kindStream, m.Channel), b.key(p, kindChannel, m.Channel),
-		b.key(p, kindAll, ""),
-	}
-	if o.Dedup > 0 && m.ID != "" {
-		keys = append(keys, b.idKey(p, m.Channel, m.ID))
-	}
-	history := 0
-	if o.Recoverable() {
-		history = o.History
-	}
-	var expect [2]string
-	if o.Expect != nil {
-		expect = [2]string{o.Expect.Epoch, strconv.FormatUint(o.Expect.Offset, 10)}
-	}
-	a, err := b.call(ctx, p, "rw1_publish", keys, m.Channel, b.fresh(), string(wire.AppendMessage(nil, &m)), strconv.Itoa(history),
-		millis(o.HistoryTime), millis(max(b.config.StateTime, 2*o.HistoryTime)), millis(o.Dedup), expect[0], expect[1])
+	p, what := partitionOf(m.Channel), b.publication(m, o)
+	a, err := b.insist(ctx, p, func() (answer, error) { return b.batcher(p).publish(ctx, what) })
 	if err != nil {
 		return hub.Published{}, err
 	}
-	pos, err := a.position(0)
+	pos, err := a.position()
 	if err != nil {
 		return hub.Published{}, fmt.Errorf("%w: %w", hub.ErrIndeterminate, err)
 	}
-	switch a.word {
+	switch a.word(0) {
 	case "ok":
 		return hub.Published{Position: pos}, nil
 	case "known":
@@ -48,7 +29,30 @@ func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOption
 	case "conflict":
 		return hub.Published{Position: pos}, fmt.Errorf("%w: it is offset %d of epoch %s", hub.ErrConflict, pos.Offset, pos.Epoch)
 	}
-	return hub.Published{}, fmt.Errorf("redis: %w: the answer is %q", hub.ErrIndeterminate, a.word)
+	return hub.Published{}, fmt.Errorf("redis: %w: the answer is %q", hub.ErrIndeterminate, a.word(0))
+}
+
+// publication returns what is to be asked for.
+func (b *Broker) publication(m hub.Message, o hub.PublishOptions) *publication {
+	if o.Options == nil {
+		o.Options = new(hub.Options)
+	}
+	p := partitionOf(m.Channel)
+	history, dedup, id, expected := 0, "0", b.partitionKey(p), ""
+	if o.Recoverable() {
+		history = o.History
+	}
+	if o.Dedup > 0 && m.ID != "" {
+		dedup, id = millis(o.Dedup), b.idKey(p, m.Channel, m.ID)
+	}
+	if o.Expect != nil {
+		expected = o.Expect.Epoch + " " + strconv.FormatUint(o.Expect.Offset, 10)
+	}
+	options := strconv.Itoa(history) + " " + millis(o.HistoryTime) + " " + millis(max(b.config.StateTime, 2*o.HistoryTime)) + " " + dedup
+	return &publication{
+		keys: [...]string{b.partitionKey(p), b.key(p, kindLast, m.Channel), b.key(p, kindStream, m.Channel), id},
+		args: [...]string{string(wire.AppendMessage(nil, &m)), options, expected},
+	}
 }
 
 // millis returns a duration as PEXPIRE wants it: at least 1.

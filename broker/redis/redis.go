@@ -47,6 +47,8 @@ type Config struct {
 type Broker struct {
 	config   Config
 	client   rueidis.Client
+	prefixes [places]string // of the keys of each
+	batchers []batcher
 	node     string // this one, in what it writes
 	named    atomic.Uint64
 	lease    time.Duration
@@ -81,6 +83,16 @@ func New(ctx context.Context, config Config) (*Broker, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	b := &Broker{config: config, client: client, node: random(), lease: leaseTime}
+	for p := range b.prefixes {
+		b.prefixes[p] = config.Prefix + ":{" + partition(p).tag() + "}:"
+	}
+	b.batchers = make([]batcher, 1)
+	if client.Mode() == rueidis.ClientModeCluster {
+		b.batchers = make([]batcher, partitions) // one call is for one slot
+	}
+	for i := range b.batchers {
+		b.batchers[i].b = b
+	}
 	if err := b.prepare(ctx); err != nil {
 		client.Close()
 		return nil, fmt.Errorf("redis: %w", err)
@@ -190,18 +202,22 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// An answer is what a function gives behind its first word.
+// An answer is what a function gives.
 type answer struct {
-	word    string
-	rest    []rueidis.RedisMessage
-	process string // who has given it, as in tags; empty where that is not said
+	words   []string               // of its first part: what it is, and what belongs to that
+	rest    []rueidis.RedisMessage // its other parts
+	process string                 // who has given it, as in tags; empty where that is not said
 }
 
-// call calls a function. Where the partition is fenced that is settled first. An error
-// that is none of hub's means that nothing was done.
+// call calls a function. An error that is none of hub's means that nothing was done.
 func (b *Broker) call(ctx context.Context, p partition, function string, keys []string, args ...string) (answer, error) {
+	return b.insist(ctx, p, func() (answer, error) { return b.callOnce(ctx, function, keys, args) })
+}
+
+// insist does something in a partition. Where that is fenced it is settled first.
+func (b *Broker) insist(ctx context.Context, p partition, do func() (answer, error)) (answer, error) {
 	for range 5 {
-		a, err := b.callOnce(ctx, function, keys, args)
+		a, err := do()
 		switch {
 		case isMissing(err):
 			if err := b.prepare(ctx); err != nil {
@@ -209,10 +225,10 @@ func (b *Broker) call(ctx context.Context, p partition, function string, keys []
 			}
 		case err != nil:
 			return answer{}, err
-		case a.word != "fenced":
+		case a.word(0) != "fenced":
 			return b.believe(p, a)
 		default:
-			if err := b.settle(ctx, p, a); err != nil {
+			if err := b.settle(ctx, p, a.word(1), a.word(2)); err != nil {
 				return answer{}, fmt.Errorf("settle: %w", err)
 			}
 		}
@@ -220,27 +236,24 @@ func (b *Broker) call(ctx context.Context, p partition, function string, keys []
 	return answer{}, errors.New("redis restarts again and again")
 }
 
-// believe takes an answer that begins with a tag and a position, which is seen first.
+// believe takes an answer with a tag and a position, which is seen first.
 func (b *Broker) believe(p partition, a answer) (answer, error) {
-	text, err := a.text(0)
-	if err != nil {
-		return answer{}, err
-	}
-	pos, err := a.position(1)
+	pos, err := a.position()
 	if err != nil {
 		return answer{}, err
 	}
 	b.fences.see(p, pos.Offset)
-	t, err := b.accept(p, text)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{a.word, a.rest[1:], t.process}, nil
+	t, err := b.accept(p, a.word(1))
+	a.process = t.process
+	return a, err
 }
 
 func (b *Broker) callOnce(ctx context.Context, function string, keys, args []string) (answer, error) {
-	command := b.client.B().Fcall().Function(function).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
-	return b.result(function, b.client.Do(ctx, command))
+	return b.result(function, b.client.Do(ctx, b.fcall(function, keys, args)))
+}
+
+func (b *Broker) fcall(function string, keys, args []string) rueidis.Completed {
+	return b.client.B().Fcall().Function(function).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
 }
 
 func (*Broker) result(function string, r rueidis.RedisResult) (answer, error) {
@@ -251,11 +264,11 @@ func (*Broker) result(function string, r rueidis.RedisResult) (answer, error) {
 	if len(list) == 0 {
 		return answer{}, fmt.Errorf("redis: %s answers nothing", function)
 	}
-	word, err := list[0].ToString()
+	head, err := list[0].ToString()
 	if err != nil {
 		return answer{}, fmt.Errorf("redis: %s: %w", function, err)
 	}
-	return answer{word: word, rest: list[1:]}, nil
+	return answer{words: strings.Fields(head), rest: list[1:]}, nil
 }
 
 // sort wraps ErrIndeterminate around errors behind which the call may have been carried out.
@@ -266,23 +279,13 @@ func sort(err error) error {
 	return fmt.Errorf("redis: %w: %w", hub.ErrIndeterminate, err)
 }
 
-// text returns the nth part of the answer.
-func (a answer) text(n int) (string, error) {
-	if n >= len(a.rest) {
-		return "", errors.New("redis: the answer is cut short")
+// word returns the nth word of an answer, which is empty where that is cut short.
+func (a answer) word(n int) string {
+	if n < len(a.words) {
+		return a.words[n]
 	}
-	return a.rest[n].ToString()
+	return ""
 }
 
-// position returns the nth part of the answer and the one behind it, an epoch and an offset.
-func (a answer) position(n int) (hub.Position, error) {
-	epoch, err := a.text(n)
-	if err != nil {
-		return hub.Position{}, err
-	}
-	offset, err := a.text(n + 1)
-	if err != nil {
-		return hub.Position{}, err
-	}
-	return parsePosition(epoch, offset)
-}
+// position returns that which an answer says behind its tag.
+func (a answer) position() (hub.Position, error) { return parsePosition(a.word(2), a.word(3)) }
