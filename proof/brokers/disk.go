@@ -59,7 +59,7 @@ func (b *broker) Free(ctx context.Context) error {
 	if err := os.Remove(b.filler()); err != nil {
 		return err
 	}
-	b.Process.Kill()
+	b.End()
 	return b.Start(ctx)
 }
 

@@ -91,6 +91,19 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
+// endTime is how long a process gets to end by itself.
+const endTime = 15 * time.Second
+
+// End asks the process to end, and kills it if it does not.
+func (p *Process) End() {
+	_ = p.signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-p.ended:
+	case <-time.After(endTime):
+		p.Kill()
+	}
+}
+
 // Pid returns the number of the process.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
