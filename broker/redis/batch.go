@@ -61,12 +61,20 @@ func (b *Broker) batcher(p partition) *batcher {
 	return &b.batchers[int(p)%len(b.batchers)]
 }
 
-// publish has a publication carried out.
+// publish has a publication carried out: at once where no call is under way.
 func (q *batcher) publish(ctx context.Context, p *publication) (answer, error) {
-	e := &entry{publication: p, done: make(chan struct{})}
+	e := &entry{publication: p}
 	q.mu.Lock()
+	if q.calls == 0 {
+		q.calls++
+		q.mu.Unlock()
+		q.b.publishAll(ctx, []*entry{e})
+		q.next()
+		return e.answer, e.err
+	}
+	e.done = make(chan struct{})
 	q.waiting = append(q.waiting, e)
-	if q.calls == 0 || q.calls < maxCalls && len(q.waiting) >= enough {
+	if q.calls < maxCalls && len(q.waiting) >= enough {
 		q.calls++
 		go q.run()
 	}
@@ -91,6 +99,17 @@ func (q *batcher) leave(e *entry, cause error) error {
 		e.batch.cancel()
 	}
 	return fmt.Errorf("redis: %w: %w", hub.ErrIndeterminate, cause)
+}
+
+// next has what came during a call of its own handed over.
+func (q *batcher) next() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.calls--
+		return
+	}
+	go q.run()
 }
 
 // run makes calls while there is something to hand over.

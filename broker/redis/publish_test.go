@@ -66,14 +66,25 @@ func TestGiveUp(t *testing.T) {
 		}
 	}
 	first := begin(`"first"`)
-	until(t, "the first one to be under way", look(func() bool { return q.calls == 1 && len(q.waiting) == 0 }))
+	until(t, "the first one to be under way", look(func() bool { return q.calls == 1 }))
 	second := begin(`"second"`)
 	until(t, "the second one to wait", look(func() bool { return len(q.waiting) == 1 }))
 	if err := second(); !errors.Is(err, context.Canceled) || errors.Is(err, hub.ErrIndeterminate) {
 		t.Errorf("the second one: %v, want one that says that nothing was sent", err)
 	}
+	var batch []func() error
+	for i := range 2 {
+		batch = append(batch, begin(`"batch"`))
+		until(t, "it to wait", look(func() bool { return len(q.waiting) == i+1 }))
+	}
 	if err := first(); !errors.Is(err, hub.ErrIndeterminate) {
 		t.Errorf("the first one: %v, want indeterminate", err)
+	}
+	until(t, "the next call", look(func() bool { return q.calls == 1 && len(q.waiting) == 0 }))
+	for _, giveUp := range batch {
+		if err := giveUp(); !errors.Is(err, hub.ErrIndeterminate) {
+			t.Errorf("one of a batch: %v, want indeterminate", err)
+		}
 	}
 	until(t, "the call to end", look(func() bool { return q.calls == 0 }))
 	if err := p.Resume(); err != nil {
