@@ -67,6 +67,10 @@ type Sink interface {
 	// before means that publications did not get here.
 	Deliver(p *Publication)
 
+	// Moved is called when the log has begun another life in which nothing was published that would say so. It goes
+	// on behind pos.
+	Moved(pos Position)
+
 	// Change is called for each join and leave, of brokers that keep presence.
 	Change(c *PresenceChange)
 }

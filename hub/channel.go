@@ -28,7 +28,7 @@ type channel struct {
 	switching gate
 	open      bool // guarded by switching: the broker delivers to this channel
 
-	// calls is held around Deliver and Change, for who keeps presence may not be the broker. It is
+	// calls is held around Deliver, Moved and Change, for who keeps presence may not be the broker. It is
 	// taken before mu.
 	calls sync.Mutex
 
@@ -151,6 +151,15 @@ func (ch *channel) Deliver(p *Publication) {
 	}
 }
 
+// Moved lets all subscribers go if pos is of another life of the log.
+func (ch *channel) Moved(pos Position) {
+	ch.calls.Lock()
+	defer ch.calls.Unlock()
+	if !ch.hold(held{moved: pos}) {
+		ch.move(pos)
+	}
+}
+
 // Change hands c to everyone who is subscribed.
 func (ch *channel) Change(c *PresenceChange) {
 	ch.calls.Lock()
@@ -185,6 +194,19 @@ func (ch *channel) take(p *Publication) verdict {
 		ch.lose(p.Position, ErrEpoch)
 	}
 	return v
+}
+
+// move does what Moved promises.
+func (ch *channel) move(pos Position) {
+	ch.mu.Lock()
+	another, early := ch.last.Epoch != pos.Epoch, ch.state == closed
+	if another && early {
+		ch.last = pos
+	}
+	ch.mu.Unlock()
+	if another && !early {
+		ch.lose(pos, ErrEpoch)
+	}
 }
 
 func (ch *channel) tell(c *PresenceChange) {

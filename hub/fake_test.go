@@ -86,6 +86,15 @@ func (f *fake) rotate(channel string) {
 	l.epoch, l.top, l.kept = fmt.Sprint("e", f.epochs), 0, nil
 }
 
+// moved says where the log is, as a broker does that has found another life of it.
+func (f *fake) moved(channel string) {
+	at := f.top(channel)
+	f.mu.Lock()
+	sink := f.log(channel).sink
+	f.mu.Unlock()
+	sink.Moved(at)
+}
+
 func (f *fake) top(channel string) hub.Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -152,6 +152,9 @@ func (f *feed) Deliver(p *Publication) {
 	}
 }
 
+// Moved does nothing: what matches a pattern has no position.
+func (*feed) Moved(Position) {}
+
 // Change hands c to everyone who is subscribed.
 func (f *feed) Change(c *PresenceChange) {
 	for _, s := range f.lend() {

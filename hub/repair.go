@@ -35,12 +35,13 @@ type repair struct {
 	held     []held
 	bytes    int
 	overflow bool     // held is dropped
-	skipped  Position // of the last publication that was held or dropped
+	skipped  Position // the last one of what was held or dropped
 }
 
-// held is what the broker said during a repair: one of the two.
+// held is what the broker said during a repair: one of the three.
 type held struct {
 	publication *Publication
+	moved       Position // with an epoch
 	change      *PresenceChange
 }
 
@@ -55,6 +56,9 @@ func (ch *channel) hold(h held) bool {
 	if h.publication != nil {
 		r.bytes += weight(h.publication)
 		r.skipped = h.publication.Position
+	}
+	if h.moved.Epoch != "" {
+		r.skipped = h.moved
 	}
 	if len(r.held) >= maxHeld || r.bytes > maxHeldBytes {
 		r.overflow, r.held = true, nil
@@ -108,6 +112,8 @@ func (ch *channel) run(ctx context.Context, r *repair, historian Historian) {
 			if err := ch.fill(ctx, r, h.publication, historian); err != nil {
 				ch.lose(h.publication.Position, fmt.Errorf("%w: %w", ErrGap, err))
 			}
+		case h.moved.Epoch != "":
+			ch.move(h.moved)
 		case h.change != nil:
 			ch.tell(h.change)
 		default:

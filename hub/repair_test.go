@@ -72,6 +72,11 @@ func TestLost(t *testing.T) {
 		{"trimmed", hub.Options{History: 1, HistoryTime: time.Hour}, func(*fake) {}, []error{hub.ErrGap, hub.ErrTrimmed}},
 		{"unreadable", keeping.Default, func(f *fake) { f.readFail = func() error { return unreadable } }, []error{hub.ErrGap, unreadable}},
 		{"new epoch", keeping.Default, func(f *fake) { f.rotate("news") }, []error{hub.ErrEpoch}},
+		{"new epoch without a publication", hub.Options{}, func(f *fake) {
+			f.moved("news") // where it is
+			f.rotate("news")
+			f.moved("news")
+		}, []error{hub.ErrEpoch}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -173,6 +178,43 @@ func TestLeaveDuringRepair(t *testing.T) {
 			t.Errorf("got %q, want %q", got, "1 4")
 		}
 		unsubscribe(t, h, "news", m)
+	})
+}
+
+// The end of a log's life waits for a repair too: what was published before comes first.
+func TestMovedDuringRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.fate = fates(map[string]fate{"2": dropped})
+		h := hub.New(f, keeping)
+		m := newMourner()
+		subscribe(t, h, "news", m)
+		reading, done := make(chan struct{}), make(chan struct{})
+		f.readFail = func() error {
+			<-reading
+			return nil
+		}
+		fill(t, h, f, "news", 3)
+		f.step = func(label string) {
+			if label == "have read news" {
+				close(done)
+			}
+		}
+		sink := f.log("news").sink
+		at := hub.Position{Epoch: "another", Offset: 7}
+		sink.Moved(at)
+		close(reading)
+		<-done
+		synctest.Wait()
+		if got := m.data(); got != "1 2 3" {
+			t.Errorf("got %q, want %q", got, "1 2 3")
+		}
+		if len(m.causes) != 1 {
+			t.Fatalf("told %d times that it is lost, want once", len(m.causes))
+		}
+		if cause := <-m.causes; !errors.Is(cause, hub.ErrEpoch) {
+			t.Errorf("lost since %v, want %v", cause, hub.ErrEpoch)
+		}
 	})
 }
 

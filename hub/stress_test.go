@@ -71,6 +71,8 @@ func (s *roughSink) Deliver(p *hub.Publication) {
 	}
 }
 
+func (s *roughSink) Moved(pos hub.Position) { s.sink.Moved(pos) }
+
 func (s *roughSink) Change(c *hub.PresenceChange) { s.sink.Change(c) }
 
 // The invariants hold over the real broker on all processors at once, whatever happens to

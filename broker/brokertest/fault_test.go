@@ -111,6 +111,7 @@ func (f *feed) hand(p *hub.Publication) {
 type both [2]hub.Sink
 
 func (b both) Deliver(p *hub.Publication)   { b[0].Deliver(p); b[1].Deliver(p) }
+func (b both) Moved(pos hub.Position)       { b[0].Moved(pos); b[1].Moved(pos) }
 func (b both) Change(c *hub.PresenceChange) { b[0].Change(c); b[1].Change(c) }
 
 func (o *node) Publish(ctx context.Context, m hub.Message, to hub.PublishOptions) (hub.Published, error) {

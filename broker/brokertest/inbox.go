@@ -26,6 +26,11 @@ func (in *inbox) Deliver(p *hub.Publication) {
 	in.got = append(in.got, p)
 }
 
+// Moved fails the test: nothing of what the suite does ends the life of a log.
+func (in *inbox) Moved(pos hub.Position) {
+	in.e.Errorf("a log is said to go on at %v", pos)
+}
+
 func (in *inbox) Change(c *hub.PresenceChange) {
 	defer in.enter()()
 	in.changes = append(in.changes, c)

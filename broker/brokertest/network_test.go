@@ -72,6 +72,8 @@ type trunk struct {
 
 func (t trunk) Deliver(p *hub.Publication) { t.net.send(delivery{t.channel, p, nil}) }
 
+func (trunk) Moved(hub.Position) {} // what is on the far side has one life
+
 func (t trunk) Change(c *hub.PresenceChange) { t.net.send(delivery{t.channel, nil, c}) }
 
 func (n *network) send(d delivery) {

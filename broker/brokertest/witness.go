@@ -53,6 +53,8 @@ func (w *Witness) Deliver(p *hub.Publication) {
 // Change is for presence, which a witness has none of.
 func (*Witness) Change(*hub.PresenceChange) {}
 
+func (*Witness) Moved(hub.Position) {}
+
 // Publish publishes n messages through a broker, each again and again with the same id until it is acknowledged,
 // and returns where the last one is.
 func (w *Witness) Publish(t testing.TB, b hub.Broker, name string, n int) (last hub.Position) {

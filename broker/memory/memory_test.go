@@ -20,6 +20,8 @@ type sink struct {
 
 func (s *sink) Change(*hub.PresenceChange) {}
 
+func (*sink) Moved(hub.Position) {}
+
 func (s *sink) Deliver(p *hub.Publication) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,9 +24,10 @@ var kept = &hub.Options{History: 5000, HistoryTime: time.Hour, Dedup: time.Hour}
 
 // A sink remembers, and tells of each publication.
 type sink struct {
-	mu   sync.Mutex
-	got  []*hub.Publication
-	news chan struct{}
+	mu    sync.Mutex
+	got   []*hub.Publication
+	moved []hub.Position
+	news  chan struct{}
 }
 
 func newSink() *sink { return &sink{news: make(chan struct{}, 1)} }
@@ -42,6 +43,12 @@ func (s *sink) Deliver(p *hub.Publication) {
 }
 
 func (*sink) Change(*hub.PresenceChange) {}
+
+func (s *sink) Moved(pos hub.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved = append(s.moved, pos)
+}
 
 // await waits until the last publication is at a position.
 func (s *sink) await(t *testing.T, what string, pos hub.Position) {
@@ -163,6 +170,10 @@ func TestRestoredServer(t *testing.T) {
 	here, there := openAt(t, p), openAt(t, p)
 	s, acked := newSink(), make(map[string]hub.Position)
 	begin := subscribe(t, there, s)
+	quiet := newSink()
+	if _, err := there.Subscribe(t.Context(), "quiet", quiet); err != nil {
+		t.Fatal(err)
+	}
 	publishMany(t, here, "kept ", 10, acked)
 	p.Kill()
 	copied, store := t.TempDir(), filepath.Join(p.Dir, "store")
@@ -184,6 +195,11 @@ func TestRestoredServer(t *testing.T) {
 		t.Errorf("history = %d publications up to %v, %v, want the last one alone", len(page.Publications), page.Top, err)
 	}
 	s.await(t, "the publication of the new epoch", end)
+	waitFor(t, "the subscriber of a channel in which nothing is published to be told", func() bool {
+		quiet.mu.Lock()
+		defer quiet.mu.Unlock()
+		return len(quiet.moved) == 1 && quiet.moved[0].Epoch == end.Epoch
+	})
 }
 
 func copyDir(t *testing.T, from, to string) {

@@ -92,6 +92,24 @@ func (f *feed) release(missed []*hub.Publication, heard hub.Position) {
 	f.catches, f.waiting = false, nil
 }
 
+// elsewhere reports whether the feed is in another epoch.
+func (f *feed) elsewhere(epoch string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last.Epoch != "" && f.last.Epoch != epoch
+}
+
+// move has the feed go on behind pos, if that is of another epoch.
+func (f *feed) move(pos hub.Position) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sink == nil || f.last.Epoch == pos.Epoch {
+		return
+	}
+	f.last, f.heard = pos, pos.Offset
+	f.sink.Moved(pos)
+}
+
 // behind reports whether there is an entry that the feed has not heard of.
 func (f *feed) behind(e *entry) bool {
 	f.mu.Lock()

@@ -131,7 +131,11 @@ func (k *keeper) check(ctx context.Context, b *Broker) error {
 	if info.State.LastSeq == after {
 		return nil
 	}
-	if err := b.catchUp(ctx, now, after, info.State.LastSeq); err != nil {
+	err = b.catchUp(ctx, now, after, info.State.LastSeq)
+	if err == nil && after == 0 {
+		err = b.moved(ctx, now)
+	}
+	if err != nil {
 		k.missed.Store(true)
 		return err
 	}
@@ -179,6 +183,21 @@ func (b *Broker) catchUpSome(ctx context.Context, now *life, feeds []*feed, afte
 			return errLagging
 		}
 	}
+}
+
+// moved tells the feeds of another life in which nothing was said that would tell them.
+func (b *Broker) moved(ctx context.Context, now *life) error {
+	for _, f := range b.feeds.list() {
+		if !f.elsewhere(now.epoch) {
+			continue
+		}
+		page, err := b.history(ctx, f.channel, hub.Query{Limit: 1, Reverse: true})
+		if err != nil {
+			return fmt.Errorf("where %q goes on: %w", f.channel, err)
+		}
+		f.move(page.Top)
+	}
+	return nil
 }
 
 // mend reads what a feed has missed. Of another life it hands over the last publication, which tells

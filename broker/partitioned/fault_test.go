@@ -19,8 +19,9 @@ var kept = &hub.Options{History: 1000, HistoryTime: time.Hour, Dedup: time.Hour}
 
 // A sink remembers.
 type sink struct {
-	mu  sync.Mutex
-	got []*hub.Publication
+	mu    sync.Mutex
+	got   []*hub.Publication
+	moved []hub.Position
 }
 
 func (s *sink) Deliver(p *hub.Publication) {
@@ -30,6 +31,12 @@ func (s *sink) Deliver(p *hub.Publication) {
 }
 
 func (*sink) Change(*hub.PresenceChange) {}
+
+func (s *sink) Moved(pos hub.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moved = append(s.moved, pos)
+}
 
 func (s *sink) all() []*hub.Publication {
 	s.mu.Lock()
@@ -148,6 +155,7 @@ func TestLoss(t *testing.T) {
 	for _, keep := range []int{0, 1, 3} {
 		bubble(t, func(t *testing.T, log *tape, here, there *Broker) {
 			s, _ := subscribe(t, there, "news")
+			quiet, _ := subscribe(t, there, "quiet")
 			for i := range 10 {
 				publish(t, here, "news", fmt.Sprint(i))
 			}
@@ -162,6 +170,13 @@ func TestLoss(t *testing.T) {
 			got := s.all()
 			if len(got) != 12 || got[11].Epoch != after.Epoch {
 				t.Errorf("keeping %d: %d publications", keep, len(got))
+			}
+			now, err := there.History(t.Context(), "quiet", hub.Query{Limit: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := []hub.Position{now.Top}; !slices.Equal(quiet.moved, want) {
+				t.Errorf("keeping %d: the channel in which nothing is published is said to go on at %v, want %v", keep, quiet.moved, want)
 			}
 			late := openQuiet(t, log)
 			defer late.Close()

@@ -106,6 +106,9 @@ func (p *partition) live(l life, place uint64) {
 		p.b.log.Info("a partition has a new life", "partition", p.n, "epoch", l.id, "after", l.after)
 		p.epoch, p.before = l.id, ""
 		p.reset(place)
+		for _, c := range p.channels { // who listens, and is not told by what is there already
+			c.sink.Moved(hub.Position{Epoch: p.epoch, Offset: place})
+		}
 	default: // two nodes have named it, and the other one was first
 		return
 	}

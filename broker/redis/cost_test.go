@@ -40,7 +40,9 @@ type deaf struct{ _ int }
 
 func (*deaf) Deliver(*hub.Publication)   {}
 func (*deaf) Change(*hub.PresenceChange) {}
-func (*deaf) Lost(error)                 {}
+
+func (*deaf) Moved(hub.Position) {}
+func (*deaf) Lost(error)         {}
 
 // 10,000 clients of a node that has ended come to two others, and ask for what they have missed from
 // places of their own: each node reads a channel at most once in 100 ms.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,9 +25,10 @@ var kept = &hub.Options{History: 1000, HistoryTime: time.Hour, Dedup: time.Hour}
 
 // A sink remembers.
 type sink struct {
-	mu   sync.Mutex
-	got  []*hub.Publication
-	news chan struct{}
+	mu    sync.Mutex
+	got   []*hub.Publication
+	moved []hub.Position
+	news  chan struct{}
 }
 
 func newSink() *sink { return &sink{news: make(chan struct{}, 1)} }
@@ -44,6 +46,8 @@ func (s *sink) note(f func()) {
 func (s *sink) Deliver(p *hub.Publication) { s.note(func() { s.got = append(s.got, p) }) }
 
 func (*sink) Change(*hub.PresenceChange) {}
+
+func (s *sink) Moved(pos hub.Position) { s.note(func() { s.moved = append(s.moved, pos) }) }
 
 // await waits until ok holds of what has come.
 func (s *sink) await(t *testing.T, what string, ok func(got []*hub.Publication) bool) {
@@ -245,6 +249,29 @@ func TestCatchUpWithAnotherEpoch(t *testing.T) {
 	s.await(t, "the last publication", has(end))
 	if n := len(s.got); n != kept.History {
 		t.Errorf("%d publications came, want the %d that are kept", n, kept.History)
+	}
+}
+
+// Where nothing was published in the next epoch it is told so.
+func TestCatchUpWithAnEmptyEpoch(t *testing.T) {
+	b, s := open(t, startRedis(t)), newSink()
+	now, err := b.processOf(t.Context(), partitionOf("news"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &feed{channel: "news", place: partitionOf("news"), sink: s, last: hub.Position{Epoch: "over", Offset: 7}}
+	for range 2 {
+		f.hold()
+		if err := b.catchUp(t.Context(), f, now.process); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := b.History(t.Context(), "news", hub.Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []hub.Position{page.Top}; !slices.Equal(s.moved, want) || len(s.got) > 0 {
+		t.Errorf("the subscriber is told of %v, want %v", s.moved, want)
 	}
 }
 

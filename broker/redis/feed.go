@@ -91,10 +91,14 @@ func (f *feed) hold() {
 	f.catches, f.waiting = true, nil
 }
 
-// release hands over what was missed, and what came meanwhile.
-func (f *feed) release(missed []*hub.Publication) {
+// release hands over what was missed, up to top, and what came meanwhile.
+func (f *feed) release(missed []*hub.Publication, top hub.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(missed) == 0 && top.Epoch != "" && f.last.Epoch != top.Epoch && f.sink != nil {
+		f.last = top
+		f.sink.Moved(top)
+	}
 	for _, p := range append(missed, f.waiting...) {
 		if p.Epoch != f.last.Epoch || p.Offset > f.last.Offset {
 			f.pass(p)
@@ -104,13 +108,14 @@ func (f *feed) release(missed []*hub.Publication) {
 }
 
 // catchUp reads what a feed has missed while there was no connection: behind its last publication, or all
-// that there is in another epoch. The answer has to be that of the process which the feed comes from: another one,
+// that there is in another epoch; if that is nothing the subscriber is told of the epoch. The answer has to be that of the process which the feed comes from: another one,
 // which serves no more or does not serve yet, may not know what that has said before.
 func (b *Broker) catchUp(ctx context.Context, f *feed, process string) error {
 	f.mu.Lock()
 	last := f.last
 	f.mu.Unlock()
 	var missed []*hub.Publication
+	top := last
 	for from := &last; last.Epoch != ""; {
 		page, by, err := b.read(ctx, f.channel, hub.Query{From: from, Limit: 1000})
 		if err != nil {
@@ -123,12 +128,12 @@ func (b *Broker) catchUp(ctx context.Context, f *feed, process string) error {
 			from, missed = nil, nil
 			continue
 		}
-		missed = append(missed, page.Publications...)
+		top, missed = page.Top, append(missed, page.Publications...)
 		if !page.More {
 			break
 		}
 		from = &page.Publications[len(page.Publications)-1].Position
 	}
-	f.release(missed)
+	f.release(missed, top)
 	return nil
 }
