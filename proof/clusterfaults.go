@@ -17,6 +17,7 @@ func NodeFaults() []*Fault {
 		{Name: "node drain", act: restart((*run).drain, 3)},
 		{Name: "node kill", act: restart((*run).kill, 3)},
 		{Name: "node pause", act: inCluster(3, pauseNode)},
+		{Name: "clock", act: inCluster(3, stepClock)},
 		{Name: "mixed faults", act: inCluster(6, anything), proxied: true, mayLose: true},
 		clustered(stall("disconnect", "disconnected", 16<<10, false)),
 		clustered(stall("catch_up", "lagged", 16<<10, false)),
@@ -162,6 +163,17 @@ func pauseNode(ctx context.Context, r *run, c *cluster) error {
 	}
 	r.hold(ctx, 2*time.Second)
 	return n.Resume()
+}
+
+// stepClock has a node's wall clock step, forward or back, for good.
+func stepClock(ctx context.Context, r *run, c *cluster) error {
+	by := []time.Duration{time.Minute, time.Hour, 400 * 24 * time.Hour}[r.chance.IntN(3)]
+	if r.chance.IntN(2) == 0 {
+		by = -by
+	}
+	err := c.next().Step(by)
+	r.hold(ctx, 500*time.Millisecond)
+	return err
 }
 
 func killBroker(ctx context.Context, _ *run, c *cluster) error {

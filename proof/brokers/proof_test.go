@@ -30,7 +30,7 @@ var heavy = map[string]string{
 func TestProof(t *testing.T) {
 	const seed = 1
 	program := filepath.Join(t.TempDir(), "ropewalk")
-	if err := node.Build(t.Context(), program); err != nil {
+	if err := node.BuildStepped(t.Context(), program); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range Kinds() {

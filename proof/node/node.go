@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -22,14 +23,18 @@ type Node struct {
 	program string
 	args    []string
 	addr    string
+	clock   clock
 
 	process *process // the present one
 }
 
 // Build builds the program of this checkout, whose directory ctx's working directory is
 // or lies below, into the file out.
-func Build(ctx context.Context, out string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "github.com/seed-15847954/ropewalk/cmd/ropewalk")
+func Build(ctx context.Context, out string) error { return build(ctx, out) }
+
+func build(ctx context.Context, out string, flags ...string) error {
+	args := append([]string{"build", "-o", out}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "github.com/seed-15847954/ropewalk/cmd/ropewalk")...) //nolint:gosec // nothing of it comes from outside
 	if b, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build ropewalk: %w\n%s", err, b)
 	}
@@ -39,12 +44,24 @@ func Build(ctx context.Context, out string) error {
 // Start starts `program serve` on a free port of the loopback address, with more flags.
 // It returns when the server listens.
 func Start(ctx context.Context, program string, args ...string) (*Node, error) {
+	c, err := newClock()
+	if err != nil {
+		return nil, err
+	}
+	n, err := startOn(ctx, c, program, args)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(c.path))
+	}
+	return n, nil
+}
+
+func startOn(ctx context.Context, c clock, program string, args []string) (*Node, error) {
 	for {
 		addr, err := service.FreeAddr()
 		if err != nil {
 			return nil, err
 		}
-		n := &Node{program: program, addr: addr}
+		n := &Node{program: program, addr: addr, clock: c}
 		n.args = append([]string{"serve", "--listen", addr}, args...)
 		if err = n.start(ctx); err == nil {
 			return n, nil
@@ -86,6 +103,7 @@ func (n *Node) Resume() error { return n.process.cmd.Process.Signal(syscall.SIGC
 
 // Close ends the server for good, at once. The error says that it had ended by itself.
 func (n *Node) Close() error {
+	defer func() { _ = os.Remove(n.clock.path) }()
 	if err := n.process.end(context.Background(), syscall.SIGKILL); !killed(err) {
 		return fmt.Errorf("the server ended by itself: %w\n%s", err, n.process.output())
 	}
@@ -93,7 +111,9 @@ func (n *Node) Close() error {
 }
 
 func (n *Node) start(ctx context.Context) error {
-	p, err := startProcess(ctx, exec.Command(n.program, n.args...))
+	cmd := exec.Command(n.program, n.args...) //nolint:noctx // it ends by signals
+	cmd.Env = append(os.Environ(), clockVariable+"="+n.clock.path)
+	p, err := startProcess(ctx, cmd)
 	if err == nil {
 		n.process = p
 	}

@@ -57,7 +57,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	program := filepath.Join(dir, "ropewalk")
-	if err := node.Build(ctx, program); err != nil {
+	if err := node.BuildStepped(ctx, program); err != nil {
 		return err
 	}
 	start, all := proof.Program(program), proof.Faults()
