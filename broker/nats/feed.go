@@ -14,12 +14,12 @@ type feed struct {
 	sub            *nats.Subscription
 
 	mu      sync.Mutex
-	sink    hub.Sink     // nil: ended
-	last    hub.Position // of the last publication that was handed over, or where it began
-	heard   uint64       // the last entry that was heard of, whatever it was
-	strange entry        // the last one that was no publication: it has no place in the log
-	catches bool
-	waiting []*hub.Publication // come while it catches up
+	sink    hub.Sink           // nil: ended
+	last    hub.Position       // of the last publication that was handed over, or where it began
+	heard   uint64             // the last entry that was heard of, whatever it was
+	strange entry              // the last one that was no publication: it has no place in the log
+	catches bool               // until what was missed is known
+	waiting []*hub.Publication // come meanwhile
 }
 
 // begin says where the feed's subscriber begins.
@@ -32,8 +32,9 @@ func (f *feed) begin(pos hub.Position) {
 	f.heard = max(f.heard, pos.Offset)
 }
 
-// deliver hands an entry over if it is a publication, and reports whether it is a stranger's.
-func (f *feed) deliver(e *entry) (strange bool) {
+// deliver hands an entry over if it is a publication. It reports whether it is a stranger's, and whether
+// what was in front of it did not come: then it waits.
+func (f *feed) deliver(e *entry) (strange, gap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if e.epoch == f.last.Epoch {
@@ -49,14 +50,15 @@ func (f *feed) deliver(e *entry) (strange bool) {
 		if !e.begin {
 			f.strange = *e
 		}
-		return !e.begin
+		return !e.begin, false
 	}
-	if f.catches {
+	gap = !f.catches && p.Epoch == f.last.Epoch && p.Prev > f.last.Offset
+	if f.catches = f.catches || gap; f.catches {
 		f.waiting = append(f.waiting, p)
-		return false
+		return false, gap
 	}
 	f.pass(p)
-	return false
+	return false, false
 }
 
 // pass hands p over unless that was done. mu is held.
@@ -110,9 +112,9 @@ func (f *feed) move(pos hub.Position) {
 	f.sink.Moved(pos)
 }
 
-// behind reports whether there is an entry that the feed has not heard of.
+// behind reports whether there is an entry that the feed has not heard of, or may have missed.
 func (f *feed) behind(e *entry) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.last.Epoch != "" && (f.last.Epoch != e.epoch || f.heard < e.seq)
+	return f.last.Epoch != "" && (f.catches || f.last.Epoch != e.epoch || f.heard < e.seq)
 }

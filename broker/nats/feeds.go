@@ -104,7 +104,11 @@ func (l *feeds) take(m *nats.Msg) {
 	}
 	if f != nil {
 		l.b.stream.remember(&e)
-		if f.deliver(&e) {
+		strange, gap := f.deliver(&e)
+		if gap {
+			l.b.keeper.lost()
+		}
+		if strange {
 			l.b.config.Log.Warn("nats: somebody else writes to the log of a channel", "channel", f.channel, "sequence", e.seq)
 		}
 	}

@@ -201,16 +201,16 @@ func (b *Broker) moved(ctx context.Context, now *life) error {
 }
 
 // mend reads what a feed has missed. Of another life it hands over the last publication, which tells
-// the subscribers of it.
+// the subscribers of it. If it fails the feed hands nothing over until another mend succeeds.
 func (b *Broker) mend(ctx context.Context, f *feed, last *entry) error {
 	from, begun := f.hold()
 	var missed []*hub.Publication
-	heard := last.position()
-	defer func() { f.release(missed, heard) }()
 	if from.Epoch != last.epoch {
 		page, err := b.history(ctx, f.channel, hub.Query{Limit: 1, Reverse: true})
-		missed = page.Publications
-		return err
+		if err != nil {
+			return err
+		}
+		missed, begun = page.Publications, false
 	}
 	for begun {
 		page, err := b.history(ctx, f.channel, hub.Query{From: &from, Limit: 1000})
@@ -223,5 +223,6 @@ func (b *Broker) mend(ctx context.Context, f *feed, last *entry) error {
 		}
 		from = page.Publications[len(page.Publications)-1].Position
 	}
+	f.release(missed, last.position())
 	return nil
 }

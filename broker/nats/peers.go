@@ -147,6 +147,10 @@ func (b *Broker) settle(ctx context.Context) error {
 	if !b.calls.IsConnected() || !b.live.IsConnected() {
 		return errAway
 	}
+	// A connection is said to be there before the server has its subscriptions again.
+	if err := b.live.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errAway, err)
+	}
 	info, err := b.ask(ctx)
 	complete := true
 	if process := b.process(); err == nil && process != "" && info.Config.Metadata[metaProcess] != process {
