@@ -78,6 +78,7 @@ type cluster struct {
 	folder string // of the nodes, if the broker is in them
 	nodes  []*clusterNode
 	front  *proxy.Proxy
+	net    *network // nil: all are on the loopback address
 	turn   int
 }
 
@@ -106,6 +107,9 @@ func Cluster(path string, broker func(ctx context.Context) (Broker, error)) Star
 }
 
 func (c *cluster) start(ctx context.Context, path string, s Settings) error {
+	if err := c.connect(s); err != nil {
+		return err
+	}
 	var addrs []string
 	for i := range Nodes {
 		link, err := c.link(i)
@@ -113,7 +117,7 @@ func (c *cluster) start(ctx context.Context, path string, s Settings) error {
 			return err
 		}
 		flags := append(s.flags(), "--broker", c.broker.URL(link.Addr()))
-		n, err := node.Start(ctx, path, append(flags, again...)...)
+		n, err := c.startNode(ctx, i, path, append(flags, again...))
 		if err != nil {
 			link.Close()
 			return err
@@ -126,8 +130,30 @@ func (c *cluster) start(ctx context.Context, path string, s Settings) error {
 	return err
 }
 
+// connect makes the network, if there is to be one.
+func (c *cluster) connect(s Settings) (err error) {
+	if s.Hosts {
+		c.net, err = newNetwork(Nodes)
+	}
+	return err
+}
+
+// hostPort is where nodes listen that have an address of their own.
+const hostPort = ":8000"
+
+// startNode starts a node where it is to be.
+func (c *cluster) startNode(ctx context.Context, i int, path string, flags []string) (*node.Node, error) {
+	if c.net == nil {
+		return node.Start(ctx, path, flags...)
+	}
+	return node.StartAt(ctx, c.net.host(i)+hostPort, c.net.inside(i), path, append(flags, "--insecure-public")...)
+}
+
 // link returns a way to the broker.
 func (c *cluster) link(node int) (*proxy.Proxy, error) {
+	if c.net != nil {
+		return proxy.NewAt(c.net.brokers()+":0", c.broker.Addr())
+	}
 	if d, ok := c.broker.(Doored); ok {
 		addr, target := d.Door(node)
 		return proxy.NewAt(addr, target)
@@ -152,8 +178,15 @@ func Embedded(path string) Starter {
 
 // startEmbedded starts the nodes at once: each waits for most of them.
 func (c *cluster) startEmbedded(ctx context.Context, path string, s Settings) error {
+	if err := c.connect(s); err != nil {
+		return err
+	}
 	var members []string
-	for range Nodes {
+	for i := range Nodes {
+		if c.net != nil {
+			members = append(members, c.net.host(i)+":6222")
+			continue
+		}
 		addr, err := service.FreeAddr()
 		if err != nil {
 			return err
@@ -164,8 +197,9 @@ func (c *cluster) startEmbedded(ctx context.Context, path string, s Settings) er
 	started, failed := make([]*node.Node, Nodes), make([]error, Nodes)
 	for i, member := range members {
 		all.Go(func() {
-			flags := append(s.flags(), "--cluster", strings.Join(members, ","), "--cluster-listen", member, "--data", filepath.Join(c.folder, strconv.Itoa(i)))
-			started[i], failed[i] = node.Start(ctx, path, append(flags, again...)...)
+			flags := append(s.flags(), "--cluster", strings.Join(members, ","), "--cluster-listen", member,
+				"--cluster-secret", "of the proof", "--data", filepath.Join(c.folder, strconv.Itoa(i)))
+			started[i], failed[i] = c.startNode(ctx, i, path, append(flags, again...))
 		})
 	}
 	all.Wait()
@@ -225,6 +259,9 @@ func (c *cluster) Close() error {
 	}
 	if c.broker != nil {
 		all = append(all, c.broker.Close())
+	}
+	if c.net != nil {
+		all = append(all, c.net.close())
 	}
 	if c.folder != "" {
 		all = append(all, os.RemoveAll(c.folder))

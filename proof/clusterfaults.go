@@ -38,6 +38,14 @@ func BrokerFaults() []*Fault {
 	return append(all, &Fault{Name: Rewind, act: rewind, restarts: true, loses: true})
 }
 
+// NetworkFaults returns what goes wrong with the network itself. They take root.
+func NetworkFaults() []*Fault {
+	return present([]*Fault{
+		{Name: Dropped, act: inCluster(3, dropPackets), Settings: Settings{Hosts: true}},
+		{Name: DroppedAgain, act: inCluster(2, flapPackets), Settings: Settings{Hosts: true}},
+	})
+}
+
 // ReplicaFaults returns what goes wrong with the masters of a broker that has replicas. What those did not get
 // in time is declared lost.
 func ReplicaFaults() []*Fault {
@@ -95,6 +103,12 @@ func sleepMaster(ctx context.Context, _ *run, c *cluster) error {
 const (
 	// Rewind is the name of the fault of a broker that was put back to an older state.
 	Rewind = "rewind"
+
+	// Dropped is the name of the fault of a network that drops packets; it takes root.
+	Dropped = "packets dropped"
+
+	// DroppedAgain is the name of that over and over.
+	DroppedAgain = "packets dropped, flapping"
 
 	// DiskFull is the name of the fault of one that cannot write; it takes root.
 	DiskFull = "disk full"
@@ -163,6 +177,55 @@ func pauseNode(ctx context.Context, r *run, c *cluster) error {
 	}
 	r.hold(ctx, 2*time.Second)
 	return n.Resume()
+}
+
+// cutOff has all packets dropped between a node and the broker, or the other nodes where that is in the nodes: one way
+// or both.
+func (c *cluster) cutOff(node int, out, in bool) error {
+	others := []string{c.net.brokers()}
+	if c.broker == nil {
+		others = nil
+		for i := range Nodes {
+			if i != node {
+				others = append(others, c.net.host(i))
+			}
+		}
+	}
+	var failed []error
+	for _, other := range others {
+		if out {
+			failed = append(failed, c.net.drop(c.net.host(node), other))
+		}
+		if in {
+			failed = append(failed, c.net.drop(other, c.net.host(node)))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// dropPackets cuts one node off for a while.
+func dropPackets(ctx context.Context, r *run, c *cluster) error {
+	ways := 1 + r.chance.IntN(3)
+	if err := c.cutOff(r.acts%Nodes, ways&1 != 0, ways&2 != 0); err != nil {
+		return err
+	}
+	r.hold(ctx, 3*time.Second)
+	return c.net.heal()
+}
+
+// flapPackets does so over and over.
+func flapPackets(ctx context.Context, r *run, c *cluster) error {
+	for range 8 {
+		if err := c.cutOff(r.acts%Nodes, true, true); err != nil {
+			return err
+		}
+		r.hold(ctx, 200*time.Millisecond)
+		if err := c.net.heal(); err != nil {
+			return err
+		}
+		r.hold(ctx, 100*time.Millisecond)
+	}
+	return nil
 }
 
 // stepClock has a node's wall clock step, forward or back, for good.

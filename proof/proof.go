@@ -56,6 +56,9 @@ type Settings struct {
 	Slow    string // the policy for slow subscribers
 	Queue   int    // bytes that wait for one client
 	History int    // publications that a channel keeps
+
+	// Hosts has each node of a cluster be in a network namespace of its own, which takes root.
+	Hosts bool
 }
 
 // A Server is what a run needs of a server. Its methods are called by one goroutine at

@@ -53,6 +53,7 @@ func (w *Witness) Deliver(p *hub.Publication) {
 // Change is for presence, which a witness has none of.
 func (*Witness) Change(*hub.PresenceChange) {}
 
+// Moved is ignored.
 func (*Witness) Moved(hub.Position) {}
 
 // Publish publishes n messages through a broker, each again and again with the same id until it is acknowledged,

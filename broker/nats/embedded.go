@@ -162,6 +162,10 @@ func ownAddress(ctx context.Context, cluster []string) (own string, err error) {
 	return own, nil
 }
 
+// routePing is how often a node asks the others whether they are there. On a network that drops packets nothing
+// else tells it that a connection is dead before the next minute.
+const routePing = 2 * time.Second
+
 // start runs the server.
 func (c EmbeddedConfig) start() (s *server.Server, password string, err error) {
 	password = rand.Text()
@@ -176,7 +180,7 @@ func (c EmbeddedConfig) start() (s *server.Server, password string, err error) {
 			return nil, "", err
 		}
 		o.ServerName = serverName(c.Listen)
-		o.Cluster = server.ClusterOpts{Name: clusterName, Host: host, Username: routeUser, Password: c.secret(), NoAdvertise: true}
+		o.Cluster = server.ClusterOpts{Name: clusterName, Host: host, Username: routeUser, Password: c.secret(), NoAdvertise: true, PingInterval: routePing, MaxPingsOut: 2}
 		if o.Cluster.Port, err = strconv.Atoi(port); err != nil {
 			return nil, "", err
 		}

@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,7 @@ type feed struct {
 	mu      sync.Mutex
 	sink    hub.Sink           // nil: ended
 	last    hub.Position       // of the last publication that was handed over, or where it began
+	past    []string           // the epochs before
 	heard   uint64             // the last entry that was heard of, whatever it was
 	strange entry              // the last one that was no publication: it has no place in the log
 	catches bool               // until what was missed is known
@@ -27,9 +29,23 @@ func (f *feed) begin(pos hub.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.last.Epoch != pos.Epoch || f.last.Offset < pos.Offset {
-		f.last = pos
+		f.goTo(pos)
 	}
-	f.heard = max(f.heard, pos.Offset)
+}
+
+// goTo has the feed be at pos. An epoch that it was in does not come back: of it there may still be something
+// on the way. mu is held.
+func (f *feed) goTo(pos hub.Position) {
+	if slices.Contains(f.past, pos.Epoch) {
+		return
+	}
+	if f.last.Epoch != pos.Epoch {
+		if f.last.Epoch != "" {
+			f.past = append(f.past, f.last.Epoch)
+		}
+		f.heard = 0
+	}
+	f.last, f.heard = pos, max(f.heard, pos.Offset)
 }
 
 // deliver hands an entry over if it is a publication. It reports whether it is a stranger's, and whether
@@ -63,10 +79,10 @@ func (f *feed) deliver(e *entry) (strange, gap bool) {
 
 // pass hands p over unless that was done. mu is held.
 func (f *feed) pass(p *hub.Publication) {
-	if f.sink == nil || p.Epoch == f.last.Epoch && p.Offset <= f.last.Offset {
+	if f.sink == nil || p.Epoch == f.last.Epoch && p.Offset <= f.last.Offset || slices.Contains(f.past, p.Epoch) {
 		return
 	}
-	f.last, f.heard = p.Position, max(f.heard, p.Offset)
+	f.goTo(p.Position)
 	f.sink.Deliver(p)
 }
 
@@ -105,11 +121,15 @@ func (f *feed) elsewhere(epoch string) bool {
 func (f *feed) move(pos hub.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.sink == nil || f.last.Epoch == pos.Epoch {
+	if f.sink == nil || f.last.Epoch == pos.Epoch || slices.Contains(f.past, pos.Epoch) {
 		return
 	}
-	f.last, f.heard = pos, pos.Offset
+	f.goTo(pos)
 	f.sink.Moved(pos)
+	for _, p := range f.waiting {
+		f.pass(p)
+	}
+	f.catches, f.waiting = false, nil
 }
 
 // behind reports whether there is an entry that the feed has not heard of, or may have missed.

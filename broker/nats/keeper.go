@@ -16,6 +16,9 @@ const (
 	// beatEvery is how often a node tells the others what it has seen.
 	beatEvery = time.Second
 
+	// calmTime is between two looks at least, however often the keeper is woken.
+	calmTime = 100 * time.Millisecond
+
 	// checkBeats is after how many of them it looks for what did not get here: what the servers say again is
 	// heard at most once, and of the last of it nothing later tells.
 	checkBeats = 3
@@ -77,6 +80,7 @@ func (k *keeper) run(b *Broker) {
 		}
 		if look || !b.gate.isUp() {
 			k.look(b)
+			pause(b.ctx, calmTime)
 		}
 	}
 }
@@ -116,11 +120,17 @@ func (k *keeper) check(ctx context.Context, b *Broker) error {
 		return err
 	}
 	changed := b.stream.adopt(info)
-	if !changed && info.State.LastSeq < seen {
-		if err := b.stream.rotate(ctx, b, fmt.Sprintf("it ends at %d and ended at %d", info.State.LastSeq, seen)); err != nil {
+	if !changed {
+		why, err := b.lost(ctx, info, seen)
+		if err != nil {
 			return err
 		}
-		changed = true
+		if why != "" {
+			if err := b.stream.rotate(ctx, b, why); err != nil {
+				return err
+			}
+			changed = true
+		}
 	}
 	now := b.stream.now.Load()
 	b.stream.see(now.epoch, info.State.LastSeq)

@@ -34,6 +34,9 @@ func (n names) parseLog(subject string) (epoch, token string, ok bool) {
 	return epoch, token, ok && epoch != "" && token != ""
 }
 
+// probeToken is no channel's.
+const probeToken = "!"
+
 // tokenOf returns the channel's name as one token of a subject.
 func tokenOf(channel string) string { return base64.RawURLEncoding.EncodeToString([]byte(channel)) }
 

@@ -188,8 +188,8 @@ func (b *Broker) settle(ctx context.Context) error {
 
 // suspect returns why the stream may not be the whole one that it was; empty means that it is.
 func (b *Broker) suspect(ctx context.Context, info *jetstream.StreamInfo, seen uint64, complete bool) (string, error) {
-	if info.State.LastSeq < seen {
-		return fmt.Sprintf("it ends at %d and ended at %d", info.State.LastSeq, seen), nil
+	if why, err := b.lost(ctx, info, seen); why != "" || err != nil {
+		return why, err
 	}
 	b.stream.markMu.Lock()
 	mark := b.stream.mark

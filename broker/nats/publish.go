@@ -50,6 +50,9 @@ func (a ack) code() int {
 	return a.Error.Code
 }
 
+// tryTime is how long a message with an ID waits for its acknowledgement before it is sent again.
+const tryTime = 2 * time.Second
+
 // Publish appends m to its channel's log.
 func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOptions) (hub.Published, error) {
 	if o.Options == nil {
@@ -65,15 +68,26 @@ func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOption
 	if !o.Recoverable() && b.trims.Add(1)%trimEvery == 0 {
 		p.header.Set(headerRollup, "sub")
 	}
+	var unsure error
 	for {
 		done, again, err := p.once(ctx)
-		if !again {
-			return done, err
+		if p.unanswered(ctx, err) {
+			unsure, again = err, true
 		}
-		if !pause(ctx, 5*time.Millisecond) {
-			return hub.Published{}, err
+		if again && pause(ctx, 5*time.Millisecond) {
+			continue
 		}
+		if err != nil && unsure != nil && !errors.Is(err, hub.ErrConflict) {
+			err = unsure
+		}
+		return done, err
 	}
+}
+
+// unanswered reports whether a try was in vain whose message may be published once more: a leader
+// that is no longer one answers nothing.
+func (p *publishing) unanswered(ctx context.Context, err error) bool {
+	return p.id != "" && ctx.Err() == nil && errors.Is(err, hub.ErrIndeterminate) && errors.Is(err, context.DeadlineExceeded)
 }
 
 // A publishing is one call of Publish.
@@ -97,8 +111,13 @@ func (p *publishing) once(ctx context.Context) (done hub.Published, again bool, 
 		return hub.Published{}, ctx.Err() == nil, err
 	}
 	now := p.b.stream.now.Load()
-	header := p.head(now)
-	a, err := p.b.send(live, now, p.token, header, p.body)
+	try := live
+	if p.id != "" {
+		var end context.CancelFunc
+		try, end = context.WithTimeout(live, tryTime)
+		defer end()
+	}
+	a, err := p.b.send(try, now, p.token, p.head(now), p.body)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders): // no leader, or another epoch
 		p.b.keeper.wake()

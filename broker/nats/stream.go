@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/seed-15847954/ropewalk/hub"
@@ -122,6 +123,36 @@ func (b *Broker) ask(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return nil, err
 	}
 	return st.CachedInfo(), nil
+}
+
+// lost returns what says that the stream has lost the end that was seen; empty means nothing.
+func (b *Broker) lost(ctx context.Context, info *jetstream.StreamInfo, seen uint64) (why string, err error) {
+	last := info.State.LastSeq
+	if last >= seen {
+		return "", nil
+	}
+	if info.Cluster != nil && len(info.Cluster.Replicas) > 0 {
+		// Who says so may lead no more and not know it. Only what leads can append.
+		last, err = b.probe(ctx, info.Config.Metadata[metaEpoch])
+		if err != nil || last > seen {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("it ends at %d and ended at %d", last, seen), nil
+}
+
+// probe appends an entry of no channel, and returns its sequence.
+func (b *Broker) probe(ctx context.Context, epoch string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	a, err := b.send(ctx, &life{epoch: epoch}, probeToken, nats.Header{headerKind: {"b"}}, nil)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("look who leads the stream: %w", err)
+	case a.code() != 0:
+		return 0, fmt.Errorf("look who leads the stream: %s", a.Error.Description)
+	}
+	return a.Seq, nil
 }
 
 // check reports why a stream cannot be used.

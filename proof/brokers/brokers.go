@@ -26,6 +26,9 @@ var kinds = map[string]func(ctx context.Context) (proof.Broker, error){
 	"valkey":         valkey,
 }
 
+// addressed are those that do not tell nodes where to connect, so that they can come from anywhere.
+var addressed = map[string]bool{"nats": true, "rabbitmq": true, "redis": true, "valkey": true}
+
 // embedded is the broker in the nodes.
 const embedded = "embedded"
 
@@ -33,7 +36,7 @@ const embedded = "embedded"
 // that they are put to.
 func Clusters(kind, program string) (proof.Starter, []*proof.Fault, error) {
 	if kind == embedded {
-		return proof.Embedded(program), proof.NodeFaults(), nil
+		return proof.Embedded(program), append(proof.NodeFaults(), proof.NetworkFaults()...), nil
 	}
 	start, ok := kinds[kind]
 	if !ok {
@@ -47,6 +50,9 @@ func Clusters(kind, program string) (proof.Starter, []*proof.Fault, error) {
 		all = append(all, proof.ServerFaults()...)
 	default:
 		all = append(all, proof.BrokerFaults()...)
+	}
+	if addressed[kind] {
+		all = append(all, proof.NetworkFaults()...)
 	}
 	return proof.Cluster(program, start), all, nil
 }

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // heavy kinds take many seconds to start, or are much like others: here they are put to little, and to
 // all by `make proof`.
 var heavy = map[string]string{
-	"kafka": "^(node|broker) kill$", "rabbitmq": "^(node|broker) kill$", "valkey": "^(node|broker) kill$",
+	"kafka": "^(node|broker) kill$", "rabbitmq": "^(node kill|broker kill|packets dropped)$", "valkey": "^(node|broker) kill$",
 	"kafka-3": "^server kill$", "rabbitmq-3": "^server kill$",
 	"redis-cluster": "^(promotion|sleeping master)$", "redis-sentinel": "^promotion$",
 }
@@ -33,6 +33,7 @@ func TestProof(t *testing.T) {
 	if err := node.BuildStepped(t.Context(), program); err != nil {
 		t.Fatal(err)
 	}
+	noNetwork := proof.NetworkAllowed()
 	for _, kind := range Kinds() {
 		start, faults, err := Clusters(kind, program)
 		if err != nil {
@@ -50,6 +51,9 @@ func TestProof(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/%d", kind, f.Name, seed+i), func(t *testing.T) {
 					if f.Name == proof.DiskFull && os.Geteuid() != 0 {
 						t.Skip("a disk of its own for the broker takes root")
+					}
+					if f.Settings.Hosts && noNetwork != nil {
+						t.Skip("a network of its own for the nodes takes root:", noNetwork)
 					}
 					t.Parallel() // most of the time is waiting
 					runOne(t, start, f, seed+uint64(i))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,18 +45,31 @@ func build(ctx context.Context, out string, flags ...string) error {
 // Start starts `program serve` on a free port of the loopback address, with more flags.
 // It returns when the server listens.
 func Start(ctx context.Context, program string, args ...string) (*Node, error) {
+	return withClock(func(c clock) (*Node, error) { return startFree(ctx, c, program, args) })
+}
+
+// StartAt is Start at an address, where commands run that begin with those words.
+func StartAt(ctx context.Context, addr string, where []string, program string, args ...string) (*Node, error) {
+	return withClock(func(c clock) (*Node, error) {
+		n := &Node{program: where[0], addr: addr, clock: c}
+		n.args = slices.Concat(where[1:], []string{program, "serve", "--listen", addr}, args)
+		return n, n.start(ctx)
+	})
+}
+
+func withClock(start func(c clock) (*Node, error)) (*Node, error) {
 	c, err := newClock()
 	if err != nil {
 		return nil, err
 	}
-	n, err := startOn(ctx, c, program, args)
+	n, err := start(c)
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(c.path))
 	}
 	return n, nil
 }
 
-func startOn(ctx context.Context, c clock, program string, args []string) (*Node, error) {
+func startFree(ctx context.Context, c clock, program string, args []string) (*Node, error) {
 	for {
 		addr, err := service.FreeAddr()
 		if err != nil {
