@@ -109,6 +109,20 @@ func (b *Broker) read(p *partition, since time.Time) {
 func (b *Broker) Close() {
 	b.cancel()
 	b.running.Wait()
+	b.leave()
+}
+
+// leaveTime bounds the goodbye.
+const leaveTime = time.Second
+
+func (b *Broker) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range b.partitions {
+		all.Go(func() { p.leave(ctx) })
+	}
+	all.Wait()
 }
 
 func (b *Broker) partition(channel string) *partition {
@@ -125,7 +139,7 @@ func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOption
 	p := b.partition(m.Channel)
 	e := &entry{node: b.node, number: b.numbers.Add(1), kept: *o.Options, expect: o.Expect, Message: m}
 	decided := make(chan decision, 1)
-	if err := p.await(ctx, func() bool { return p.down == nil && p.epoch != "" }); err != nil {
+	if err := p.await(ctx, func() bool { return p.down == nil && p.certain() }); err != nil {
 		return hub.Published{}, err
 	}
 	p.wait(e.number, decided)
@@ -174,7 +188,7 @@ func (b *Broker) Subscribe(ctx context.Context, name string, sink hub.Sink) (hub
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.open(name, p.applied)
+	c := p.channel(name, p.applied)
 	c.sink = sink
 	return hub.Position{Epoch: p.epoch, Offset: c.top}, nil
 }
@@ -198,7 +212,7 @@ func (b *Broker) History(ctx context.Context, name string, q hub.Query) (hub.Pag
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.open(name, p.applied)
+	c := p.channel(name, p.applied)
 	page := hub.Page{Top: hub.Position{Epoch: p.epoch, Offset: c.top}}
 	if q.From != nil && q.From.Epoch != p.epoch {
 		return page, nil
@@ -219,7 +233,7 @@ func (b *Broker) Locate(ctx context.Context, name string, from hub.Position) (hu
 	if from.Epoch != p.epoch || from.Offset > p.applied {
 		return from, nil
 	}
-	if offset, ok := p.open(name, p.applied).locate(from.Offset, p.since); ok {
+	if offset, ok := p.channel(name, p.applied).locate(from.Offset, p.since); ok {
 		from.Offset = offset
 	}
 	return from, nil

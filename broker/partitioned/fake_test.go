@@ -1,10 +1,13 @@
 package partitioned
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,10 +23,12 @@ type tape struct {
 	changed chan struct{}
 	down    error                     // nobody reads or writes
 	fate    func() (taken, said bool) // of an Append; nil: both
+	away    map[string]bool           // nodes that do not reach it
+	slow    map[string]bool           // nodes to which nothing comes
 }
 
 func newTape(partitions int) *tape {
-	t := &tape{changed: make(chan struct{}), lives: make([]string, partitions), records: make([][]Record, partitions), first: make([]uint64, partitions)}
+	t := &tape{away: make(map[string]bool), slow: make(map[string]bool), changed: make(chan struct{}), lives: make([]string, partitions), records: make([][]Record, partitions), first: make([]uint64, partitions)}
 	for i := range t.lives {
 		t.lives[i] = "first life"
 	}
@@ -79,6 +84,25 @@ func (t *tape) wipe(keep int) {
 	})
 }
 
+// restore has all partitions be what they were when they had so many records, and nobody be told.
+func (t *tape) restore(keep []int) {
+	t.change(func() {
+		for i := range t.records {
+			t.records[i] = t.records[i][:keep[i]]
+		}
+	})
+}
+
+// length returns how many records the partitions have.
+func (t *tape) length() (n []int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, records := range t.records {
+		n = append(n, len(records))
+	}
+	return n
+}
+
 func (t *tape) End(_ context.Context, partition int) (uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,46 +116,84 @@ func (t *tape) End(_ context.Context, partition int) (uint64, error) {
 	return records[len(records)-1].Offset + 1, nil
 }
 
-func (t *tape) Read(ctx context.Context, partition int, since time.Time, r Reader) error {
-	life, next := "", uint64(0)
+func (t *tape) Read(ctx context.Context, n int, since time.Time, r Reader) error {
+	rd := &reading{t: t, n: n, since: since, r: r, node: r.(*partition).b.node}
 	for {
-		t.mu.Lock()
-		changed, down := t.changed, t.down
-		var records []Record
-		begins := t.lives[partition] != life
-		if begins {
-			life, next = t.lives[partition], t.first[partition]
-			for _, record := range t.records[partition] {
-				if record.Time.Before(since) {
-					next = record.Offset + 1
-				}
-			}
-		}
-		for _, record := range t.records[partition] {
-			if record.Offset >= next && !record.Time.Before(since) {
-				records = append(records, record)
-			}
-		}
-		t.mu.Unlock()
-		r.Connected(down)
-		if down == nil {
-			if begins {
-				if len(records) > 0 {
-					next = records[0].Offset
-				}
-				r.Begin(life, next, next == 0)
-			}
-			for _, record := range records {
-				r.Record(record)
-				next = record.Offset + 1
-			}
-		} else if begins {
-			life = "" // not begun
-		}
+		changed := rd.turn()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// A reading is what one node has read of one partition.
+type reading struct {
+	t     *tape
+	n     int
+	since time.Time
+	r     Reader
+	node  string
+
+	life string // empty: not begun
+	next uint64
+	last []byte // what the last record held
+	lost int    // how often it was found to be another one
+	up   bool
+}
+
+// turn hands out what there is, and returns what is closed when there is more.
+func (rd *reading) turn() <-chan struct{} {
+	rd.t.mu.Lock()
+	changed, down, slow, life := rd.t.changed, rd.t.down, rd.t.slow[rd.node], rd.t.lives[rd.n]
+	if rd.t.away[rd.node] {
+		down = errCut
+	}
+	first, from := rd.t.first[rd.n], 0
+	if rd.up && rd.life == life+fmt.Sprint(" ", rd.lost) {
+		from, _ = slices.BinarySearchFunc(rd.t.records[rd.n], rd.next, func(r Record, next uint64) int { return cmp.Compare(r.Offset, next) })
+	}
+	all := slices.Clone(rd.t.records[rd.n][from:])
+	rd.t.mu.Unlock()
+	if down != nil {
+		rd.up = false
+		rd.r.Connected(down)
+		return changed
+	}
+	if slow && rd.up {
+		return changed
+	}
+	if !rd.up && rd.lostSome(all) {
+		rd.lost++
+	}
+	life += fmt.Sprint(" ", rd.lost)
+	begins := life != rd.life
+	if begins {
+		rd.life, rd.next = life, first
+		for _, record := range all {
+			if record.Time.Before(rd.since) {
+				rd.next = record.Offset + 1
+			}
+		}
+	}
+	all = slices.DeleteFunc(all, func(r Record) bool { return r.Offset < rd.next || r.Time.Before(rd.since) })
+	if begins && len(all) > 0 {
+		rd.next = all[0].Offset
+	}
+	if begins {
+		rd.r.Begin(life, rd.next, rd.next == 0)
+	}
+	rd.up = true
+	rd.r.Connected(nil)
+	for _, record := range all {
+		rd.r.Record(record)
+		rd.next, rd.last = record.Offset+1, record.Value
+	}
+	return changed
+}
+
+// lostSome reports whether the last record that was read is not there any more.
+func (rd *reading) lostSome(all []Record) bool {
+	return rd.last != nil && !slices.ContainsFunc(all, func(r Record) bool { return r.Offset+1 == rd.next && bytes.Equal(r.Value, rd.last) })
 }

@@ -142,6 +142,7 @@ func TestAway(t *testing.T) {
 		}
 		log.change(func() { log.down = nil })
 		publish(t, here, "news", "after")
+		<-time.After(askTime) // the other node is not in doubt any more
 		synctest.Wait()
 		if got := s.all(); len(got) != 2 || got[1].Prev != got[0].Offset || got[0].Epoch != got[1].Epoch {
 			t.Errorf("got %v", got)

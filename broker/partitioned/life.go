@@ -12,12 +12,9 @@ import (
 const (
 	// restTime is between two looks at whether a name is lacking.
 	restTime = 50 * time.Millisecond
-
-	// renewTime is how often that is looked at where nothing happens.
-	renewTime = time.Hour
 )
 
-// keep has the partition named until Close.
+// keep has the partition named until Close, and says the node's words.
 func (p *partition) keep() {
 	rest := time.NewTimer(restTime)
 	defer rest.Stop()
@@ -25,6 +22,7 @@ func (p *partition) keep() {
 		p.mu.Lock()
 		changed := p.changed
 		p.mu.Unlock()
+		again := p.speak()
 		if l, ok := p.lacks(); ok {
 			if err := p.b.config.Log.Append(p.b.ctx, p.n, "", l.append(nil)); err != nil && p.b.ctx.Err() == nil {
 				p.b.log.Warn("a partition gets no name", "partition", p.n, "error", err)
@@ -32,7 +30,7 @@ func (p *partition) keep() {
 		}
 		select {
 		case <-changed:
-		case <-time.After(renewTime):
+		case <-time.After(again):
 		case <-p.b.ctx.Done():
 			return
 		}

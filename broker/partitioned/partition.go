@@ -39,6 +39,7 @@ type partition struct {
 	changed  chan struct{}            // closed when one of these changes, for those who wait
 	expired  time.Time                // when what is too old was looked for, by the log's clock
 	garbage  bool                     // something is no record, and the log says so
+	census   census
 
 	ends ends
 }
@@ -46,7 +47,7 @@ type partition struct {
 func newPartition(b *Broker, n int) *partition {
 	return &partition{
 		b: b, n: n, channels: make(map[string]*channel), waiting: make(map[uint64]chan decision),
-		changed: make(chan struct{}), down: errBegins,
+		changed: make(chan struct{}), down: errBegins, census: census{peers: make(map[string]*peer)},
 	}
 }
 
@@ -71,8 +72,12 @@ func (p *partition) Begin(run string, first uint64, whole bool) {
 			p.before = p.epoch
 		}
 		p.run, p.epoch, p.sure, p.applied = run, "", whole, first
+		p.doubt()
+		if p.down == nil {
+			p.ask()
+		}
 	}
-	p.applied = max(first, p.applied)
+	p.applied, p.census.held = max(first, p.applied), nil
 	p.reset(first)
 }
 
@@ -109,6 +114,7 @@ func (p *partition) live(l life, place uint64) {
 		for _, c := range p.channels { // who listens, and is not told by what is there already
 			c.sink.Moved(hub.Position{Epoch: p.epoch, Offset: place})
 		}
+		p.begins(place)
 	default: // two nodes have named it, and the other one was first
 		return
 	}
@@ -126,18 +132,36 @@ func (p *partition) Connected(cause error) {
 	case cause == nil && p.down != nil && !errors.Is(p.down, errBegins):
 		p.b.log.Info("a partition is read again", "partition", p.n)
 	}
-	p.down = cause
+	if cause != nil && p.down == nil {
+		p.doubt()
+	}
+	if p.down = cause; cause == nil {
+		p.ask()
+	}
 	p.signal()
 }
 
-// Record does what a record asks for.
+// Record does what a record asks for, or holds it while it is in doubt whether the log is what it was.
 func (p *partition) Record(r Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	place := r.Offset + 1
-	if place <= p.applied {
+	if r.Offset < p.applied {
 		return
 	}
+	if len(r.Value) > 0 && r.Value[0] == kindWord {
+		if w, err := parseWord(r.Value); err == nil {
+			p.hear(&w, &r)
+		}
+	}
+	if !p.hold(r) {
+		p.take(r)
+		p.signal()
+	}
+}
+
+// take takes the next record.
+func (p *partition) take(r Record) {
+	place := r.Offset + 1
 	p.applied = place
 	if r.Time.After(p.now) {
 		p.now = r.Time
@@ -146,22 +170,26 @@ func (p *partition) Record(r Record) {
 		p.pass(r, err)
 	}
 	p.expire()
-	p.signal()
 }
 
 func (p *partition) do(r Record, place uint64) error {
 	if len(r.Value) == 0 {
 		return nil // it marks a place
 	}
-	if r.Value[0] == kindLife {
+	switch r.Value[0] {
+	case kindLife:
 		l, err := parseLife(r.Value)
 		if err == nil {
 			p.live(l, place)
 		}
 		return err
+	case kindWord:
+		_, err := parseWord(r.Value) // it was heard
+		return err
 	}
 	e, err := parse(r.Key, r.Value)
 	if err == nil && p.epoch != "" {
+		p.census.published()
 		p.apply(&e, place)
 	}
 	return err
@@ -179,7 +207,7 @@ func (p *partition) pass(r Record, err error) {
 // apply takes a message, or not. Nothing but the log decides.
 func (p *partition) apply(e *entry, place uint64) {
 	at := hub.Position{Epoch: p.epoch, Offset: place}
-	c := p.open(e.Channel, place-1)
+	c := p.channel(e.Channel, place-1)
 	if offset, ok := c.ids.Find(e.ID, p.now); ok && e.ID != "" && e.kept.Dedup > 0 {
 		p.decide(e, decision{Published: hub.Published{Position: hub.Position{Epoch: p.epoch, Offset: offset}, Duplicate: true}})
 		return
@@ -202,9 +230,9 @@ func (p *partition) apply(e *entry, place uint64) {
 	p.decide(e, decision{Published: hub.Published{Position: at}})
 }
 
-// open returns what is known of a channel. Where that is nothing the channel's top is a place
+// channel returns what is known of a channel. Where that is nothing the channel's top is a place
 // that it is first asked for at.
-func (p *partition) open(name string, place uint64) *channel {
+func (p *partition) channel(name string, place uint64) *channel {
 	c := p.channels[name]
 	if c == nil {
 		c = &channel{name: name, top: place}

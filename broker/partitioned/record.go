@@ -15,6 +15,7 @@ import (
 const (
 	kindEntry byte = 1
 	kindLife  byte = 2
+	kindWord  byte = 3
 )
 
 // The fields of an entry. Those of a later version that change nothing for this one are passed over.
@@ -60,6 +61,13 @@ func (e *entry) append(b []byte) []byte {
 		b = appendNumber(b, recordOffset, e.expect.Offset)
 	}
 	return protowire.AppendBytes(protowire.AppendTag(b, recordMessage, protowire.BytesType), wire.AppendMessage(nil, &e.Message))
+}
+
+func appendText(b []byte, n protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return protowire.AppendString(protowire.AppendTag(b, n, protowire.BytesType), s)
 }
 
 func appendNumber(b []byte, n protowire.Number, v uint64) []byte {

@@ -73,8 +73,11 @@ func (p *partition) fence(ctx context.Context) error {
 	if err := p.read(ctx); err != nil {
 		return err
 	}
-	return p.await(ctx, func() bool { return p.epoch != "" })
+	return p.await(ctx, p.certain)
 }
+
+// certain reports whether the log is known to be what it was. The lock is held.
+func (p *partition) certain() bool { return p.epoch != "" && p.census.open }
 
 // read waits until everything is read that was acknowledged before the call.
 func (p *partition) read(ctx context.Context) error {
