@@ -144,7 +144,7 @@ func (b *Broker) Publish(ctx context.Context, m hub.Message, o hub.PublishOption
 	}
 	p.wait(e.number, decided)
 	defer p.giveUp(e.number)
-	err := b.config.Log.Append(ctx, p.n, m.Channel, e.append(nil))
+	err := b.config.Log.Append(ctx, p.n, m.Channel, e.record())
 	if err != nil && !errors.Is(err, hub.ErrIndeterminate) {
 		return hub.Published{}, err
 	}

@@ -316,18 +316,18 @@ func TestNodesAgree(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add("news", (&entry{node: "n", number: 7, kept: *kept, expect: &hub.Position{Epoch: "e", Offset: 3}, Message: hub.Message{ID: "i", Data: []byte("1")}}).append(nil))
-	f.Add("", life{"a", "b"}.append(nil))
+	f.Add("news", (&entry{node: "n", number: 7, kept: *kept, expect: &hub.Position{Epoch: "e", Offset: 3}, Message: hub.Message{ID: "i", Data: []byte("1")}}).record())
+	f.Add("", life{"a", "b"}.record())
 	f.Fuzz(func(t *testing.T, channel string, value []byte) {
 		if e, err := parse(channel, value); err == nil {
-			again, err := parse(channel, e.append(nil))
+			again, err := parse(channel, e.record())
 			if err != nil || again.node != e.node || again.number != e.number || again.ID != e.ID || string(again.Data) != string(e.Data) || (again.expect == nil) != (e.expect == nil) {
 				t.Errorf("%+v comes back as %+v, %v", e, again, err)
 			}
 		}
 		if len(value) > 0 {
 			if l, err := parseLife(value); err == nil {
-				if again, err := parseLife(l.append(nil)); err != nil || again != l {
+				if again, err := parseLife(l.record()); err != nil || again != l {
 					t.Errorf("%+v comes back as %+v, %v", l, again, err)
 				}
 			}

@@ -24,7 +24,7 @@ func (p *partition) keep() {
 		p.mu.Unlock()
 		again := p.speak()
 		if l, ok := p.lacks(); ok {
-			if err := p.b.config.Log.Append(p.b.ctx, p.n, "", l.append(nil)); err != nil && p.b.ctx.Err() == nil {
+			if err := p.b.config.Log.Append(p.b.ctx, p.n, "", l.record()); err != nil && p.b.ctx.Err() == nil {
 				p.b.log.Warn("a partition gets no name", "partition", p.n, "error", err)
 			}
 		}

@@ -49,7 +49,7 @@ type entry struct {
 	hub.Message
 }
 
-func (e *entry) append(b []byte) []byte {
+func (e *entry) record() (b []byte) {
 	b = append(b, kindEntry)
 	b = protowire.AppendString(protowire.AppendTag(b, recordNode, protowire.BytesType), e.node)
 	b = appendNumber(b, recordNumber, e.number)
@@ -83,7 +83,7 @@ type life struct {
 	after string // the one before; the same where it goes on, and empty for the first
 }
 
-func (l life) append(b []byte) []byte {
+func (l life) record() (b []byte) {
 	b = append(b, kindLife)
 	b = protowire.AppendString(protowire.AppendTag(b, lifeID, protowire.BytesType), l.id)
 	return protowire.AppendString(protowire.AppendTag(b, lifeAfter, protowire.BytesType), l.after)
