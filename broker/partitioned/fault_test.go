@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/seed-15847954/ropewalk/hub"
 )
 
@@ -258,6 +260,30 @@ func TestGarbage(t *testing.T) {
 		synctest.Wait()
 		if got := s.all(); len(got) == 0 || got[len(got)-1].Position != done.Position {
 			t.Errorf("got %v, want it to end with %v", got, done)
+		}
+	})
+}
+
+// Records of a later version are passed over, and so is what they hold beside what this one knows.
+func TestLaterVersion(t *testing.T) {
+	bubble(t, func(t *testing.T, log *tape, here, there *Broker) {
+		<-time.After(time.Second)
+		s, at := subscribe(t, there, "news")
+		n := slices.Index(here.partitions, here.partition("news"))
+		strange := protowire.AppendString(protowire.AppendTag(nil, 999, protowire.BytesType), "of a later version")
+		e := &entry{node: "young", number: 1, kept: *kept, Message: hub.Message{Channel: "news", ID: "1", Data: []byte("1")}}
+		w := &word{node: "young", number: 2, epoch: at.Epoch, asks: 3, steady: 1}
+		for _, value := range [][]byte{append(e.record(), strange...), append(w.record(), strange...), append(life{at.Epoch, at.Epoch}.record(), strange...), {99, 1}} {
+			if err := log.Append(t.Context(), n, "news", value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := s.all(); len(got) != 1 || got[0].ID != "1" {
+			t.Errorf("got %d publications", len(got))
+		}
+		if done := publish(t, here, "news", "1"); !done.Duplicate || done.Epoch != at.Epoch {
+			t.Errorf("the same ID: %+v, want a duplicate in epoch %s", done, at.Epoch)
 		}
 	})
 }
