@@ -44,6 +44,7 @@ type Broker struct {
 	config     Config
 	log        *slog.Logger
 	node       string
+	clock      Clock
 	partitions []*partition
 	ctx        context.Context
 	cancel     context.CancelFunc
@@ -65,9 +66,9 @@ func New(ctx context.Context, config Config) (*Broker, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	b := &Broker{config: config, log: config.Logger, node: rand.Text()}
+	b := &Broker{config: config, log: config.Logger, node: rand.Text(), clock: NewClock()}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	since := time.Now().Add(-2*config.StateTime - time.Hour) // the clocks of nodes and servers differ
+	since := b.clock.Now().Add(-2*config.StateTime - time.Hour) // the clocks of nodes and servers differ
 	for n := range config.Log.Partitions() {
 		p := newPartition(b, n)
 		b.partitions = append(b.partitions, p)
@@ -217,7 +218,7 @@ func (b *Broker) History(ctx context.Context, name string, q hub.Query) (hub.Pag
 	if q.From != nil && q.From.Epoch != p.epoch {
 		return page, nil
 	}
-	b.grow(-c.history.Expire(time.Now()))
+	b.grow(-c.history.Expire(b.clock.Now()))
 	page.Publications, page.More = c.history.Read(q)
 	return page, nil
 }

@@ -52,7 +52,7 @@ func (p *partition) lacks() (l life, ok bool) {
 		return l, false
 	}
 	if epoch != "" {
-		return life{epoch, epoch}, time.Since(renewed) > p.b.config.StateTime/4
+		return life{epoch, epoch}, p.b.clock.Now().Sub(renewed) > p.b.config.StateTime/4
 	}
 	// Somebody may have named it.
 	if err := p.read(p.b.ctx); err != nil {

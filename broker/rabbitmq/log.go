@@ -35,6 +35,7 @@ const (
 type log struct {
 	// Constant after newLog.
 	config Config
+	clock  partitioned.Clock
 	calls  *link
 	live   *link
 	out    publisher
@@ -53,7 +54,7 @@ type seen struct {
 
 func newLog(ctx context.Context, config Config) (*log, error) {
 	l := &log{
-		config: config, calls: newLink(config), live: newLink(config),
+		config: config, clock: partitioned.NewClock(), calls: newLink(config), live: newLink(config),
 		marks: make(map[string]chan uint64), lost: make([]int, config.Partitions), seen: make([]seen, config.Partitions),
 	}
 	l.out.link = l.calls
@@ -113,7 +114,7 @@ func (l *log) Partitions() int { return l.config.Partitions }
 func (l *log) Append(ctx context.Context, partition int, key string, value []byte) error {
 	return l.out.publish(ctx, "", l.stream(partition), amqp.Publishing{
 		DeliveryMode: amqp.Persistent, Body: value,
-		Headers: amqp.Table{channelHeader: []byte(key), timeHeader: time.Now().UnixMilli()},
+		Headers: amqp.Table{channelHeader: []byte(key), timeHeader: l.clock.Now().UnixMilli()},
 	})
 }
 
