@@ -162,7 +162,10 @@ func (r *reader) position() client.Position {
 func (r *reader) aim(goal client.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.goal = &goal
+	if r.goal != nil && *r.goal == goal {
+		return
+	}
+	r.goal, r.once, r.reached = &goal, sync.Once{}, make(chan struct{})
 	r.look()
 }
 
@@ -181,8 +184,11 @@ func (r *reader) there() bool {
 // arrived waits until the reader is at the end of the log, and reports whether it is before ctx
 // ends or its subscription does.
 func (r *reader) arrived(ctx context.Context) bool {
+	r.mu.Lock()
+	reached := r.reached
+	r.mu.Unlock()
 	select {
-	case <-r.reached:
+	case <-reached:
 	case <-r.over:
 	case <-ctx.Done():
 	}

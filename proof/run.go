@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -161,17 +162,17 @@ func (r *run) ready(ctx context.Context) error {
 // have it. Those who do not get it within the patience have lost it, as the checker
 // finds, or never came back.
 func (r *run) quiet(ctx context.Context) error {
-	ends, err := r.end(ctx)
-	if err != nil {
-		return err
-	}
-	for _, m := range r.members {
-		for _, reader := range m.readers {
-			reader.aim(ends[reader.plan.channel])
-		}
-	}
+	last := &publisher{name: "the last", sender: r.direct}
+	r.publishers = append(r.publishers, last)
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
+	for again := true; again && ctx.Err() == nil; {
+		if err := r.end(whole, last); err != nil {
+			return err
+		}
+		again = !r.arrived(ctx)
+	}
 	for _, m := range r.members {
 		for _, reader := range m.readers {
 			if !reader.arrived(ctx) {
@@ -189,22 +190,43 @@ func (r *run) quiet(ctx context.Context) error {
 	return nil
 }
 
-// end publishes the last messages, and returns where they are.
-func (r *run) end(ctx context.Context) (map[string]client.Position, error) {
-	p := &publisher{name: "the last", sender: r.direct}
+// end publishes the last messages, and has the readers wait for them. Where it was done before, they are where they
+// were, unless the log has another life since: they are its last ones then.
+func (r *run) end(ctx context.Context, last *publisher) error {
 	ends := make(map[string]client.Position)
 	for i := range r.config.Channels {
 		m := sendPlan{channel: channelName(i), id: fmt.Sprintf("last-%d", i), key: "last", data: []byte(`"last"`)}
-		done := p.settle(ctx, m)
+		done := last.settle(ctx, m)
 		if done.Outcome != check.Acked {
-			return nil, fmt.Errorf("the last message to %q is %s", m.channel, done.Outcome)
+			return fmt.Errorf("the last message to %q is %s", m.channel, done.Outcome)
 		}
-		p.all = append(p.all, done)
+		if !slices.Contains(last.all, done) {
+			last.all = append(last.all, done)
+		}
 		r.last[m.channel] = m.id
 		ends[m.channel] = client.Position{Epoch: done.Epoch, Offset: done.Offset}
 	}
-	r.publishers = append(r.publishers, p)
-	return ends, nil
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			reader.aim(ends[reader.plan.channel])
+		}
+	}
+	return nil
+}
+
+// lifeTime is how long a log may take to find that it has to begin another life.
+const lifeTime = 10 * time.Second
+
+// arrived reports whether all readers are at the end of the log, or their subscriptions are over, within lifeTime.
+func (r *run) arrived(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, lifeTime)
+	defer cancel()
+	for _, m := range r.members {
+		for _, reader := range m.readers {
+			reader.arrived(ctx)
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // judge returns the result of a run that is over.
