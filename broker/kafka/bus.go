@@ -36,7 +36,9 @@ func newBus(ctx context.Context, config Config) (*bus, error) {
 	b := &bus{config: config, client: client}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	err = makeTopic(ctx, client, config.busTopic(), 1, map[string]*string{
-		"retention.ms": kadm.StringPtr("600000"), "cleanup.policy": kadm.StringPtr("delete"),
+		"retention.ms":           kadm.StringPtr("600000"),
+		"message.timestamp.type": kadm.StringPtr("LogAppendTime"), // or one whose clock is ahead is refused
+		"cleanup.policy":         kadm.StringPtr("delete"),
 	})
 	if err != nil {
 		b.close()

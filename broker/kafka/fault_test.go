@@ -83,6 +83,21 @@ func TestTopicMadeAnew(t *testing.T) {
 	}
 }
 
+// A node whose clock is far off is heard, in the logs and by the other nodes.
+func TestClockOff(t *testing.T) {
+	p := startKafka(t)
+	open(t, p)
+	client, _ := admin(t, p)
+	for _, topic := range []string{topicName, topicName + ".bus"} {
+		for _, off := range []time.Duration{-400 * 24 * time.Hour, 400 * 24 * time.Hour} {
+			r := &kgo.Record{Topic: topic, Value: []byte("off"), Timestamp: time.Now().Add(off)}
+			if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+				t.Errorf("%s, a clock that is %v off: %v", topic, off, err)
+			}
+		}
+	}
+}
+
 // What others put into the topic is passed over; so are records that were cut off in front.
 func TestGarbage(t *testing.T) {
 	p := startKafka(t)
