@@ -61,6 +61,32 @@ func twoNodes(t *testing.T, address string) (a, b *cluster.Cluster) {
 	return a, b
 }
 
+// A deaf bus listens only when it is given up.
+type deaf struct{ line }
+
+func (*deaf) Listen(ctx context.Context, _ func([]byte)) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// A server that is told to end before it knows the others ends in order.
+func TestEndWhileBeginning(t *testing.T) {
+	srv, err := New(Config{Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := srv.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.cluster = cluster.New(cluster.Config{Node: "a", Bus: new(deaf), Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := srv.Serve(ctx, ln); err != nil {
+		t.Errorf("Serve() = %v, want nil", err)
+	}
+}
+
 // A request for a session of another node is served there as it came, and its answer
 // is what the client gets.
 func TestForward(t *testing.T) {

@@ -204,7 +204,7 @@ func (s *Server) Listen() (net.Listener, error) {
 // Serve serves the connections that ln accepts until ctx ends. It then stops
 // accepting, closes every connection with code 1001, waits for their ends for as
 // long as DrainTimeout allows, and returns nil. It takes over ln, and
-// returns an error only when ln fails. It is called once.
+// returns an error when ln fails, or the bus between the nodes. It is called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	for _, setting := range s.config.insecure() {
 		s.log.Warn("insecure setting", "setting", setting)
@@ -212,6 +212,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if err := s.meet(ctx, ln.Addr()); err != nil {
 		_ = ln.Close() // nobody has been served
 		s.broker.Close()
+		if ctx.Err() != nil {
+			return nil // that is why it does not know the others yet
+		}
 		return err
 	}
 	failed := make(chan error, 1)
