@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,8 @@ type cluster struct {
 	front  *proxy.Proxy
 	net    *network // nil: all are on the loopback address
 	turn   int
+
+	program string // of nodes that are upgraded
 }
 
 // A clusterNode is one node with its way to the broker.
@@ -98,15 +101,15 @@ func Cluster(path string, broker func(ctx context.Context) (Broker, error)) Star
 		if err != nil {
 			return nil, err
 		}
-		c := &cluster{broker: b}
-		if err := c.start(ctx, path, s); err != nil {
+		c := &cluster{broker: b, program: path}
+		if err := c.start(ctx, s); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 		return c, nil
 	}
 }
 
-func (c *cluster) start(ctx context.Context, path string, s Settings) error {
+func (c *cluster) start(ctx context.Context, s Settings) error {
 	if err := c.connect(s); err != nil {
 		return err
 	}
@@ -117,7 +120,7 @@ func (c *cluster) start(ctx context.Context, path string, s Settings) error {
 			return err
 		}
 		flags := append(s.flags(), "--broker", c.broker.URL(link.Addr()))
-		n, err := c.startNode(ctx, i, path, append(flags, again...))
+		n, err := c.startNode(ctx, i, s.Older, append(flags, again...))
 		if err != nil {
 			link.Close()
 			return err
@@ -141,8 +144,9 @@ func (c *cluster) connect(s Settings) (err error) {
 // hostPort is where nodes listen that have an address of their own.
 const hostPort = ":8000"
 
-// startNode starts a node where it is to be.
-func (c *cluster) startNode(ctx context.Context, i int, path string, flags []string) (*node.Node, error) {
+// startNode starts a node where it is to be, of an older version if there is one.
+func (c *cluster) startNode(ctx context.Context, i int, older string, flags []string) (*node.Node, error) {
+	path := cmp.Or(older, c.program)
 	if c.net == nil {
 		return node.Start(ctx, path, flags...)
 	}
@@ -168,8 +172,8 @@ func Embedded(path string) Starter {
 		if err != nil {
 			return nil, err
 		}
-		c := &cluster{folder: folder}
-		if err := c.startEmbedded(ctx, path, s); err != nil {
+		c := &cluster{folder: folder, program: path}
+		if err := c.startEmbedded(ctx, s); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 		return c, nil
@@ -177,7 +181,7 @@ func Embedded(path string) Starter {
 }
 
 // startEmbedded starts the nodes at once: each waits for most of them.
-func (c *cluster) startEmbedded(ctx context.Context, path string, s Settings) error {
+func (c *cluster) startEmbedded(ctx context.Context, s Settings) error {
 	if err := c.connect(s); err != nil {
 		return err
 	}
@@ -199,7 +203,7 @@ func (c *cluster) startEmbedded(ctx context.Context, path string, s Settings) er
 		all.Go(func() {
 			flags := append(s.flags(), "--cluster", strings.Join(members, ","), "--cluster-listen", member,
 				"--cluster-secret", "of the proof", "--data", filepath.Join(c.folder, strconv.Itoa(i)))
-			started[i], failed[i] = c.startNode(ctx, i, path, append(flags, again...))
+			started[i], failed[i] = c.startNode(ctx, i, s.Older, append(flags, again...))
 		})
 	}
 	all.Wait()

@@ -46,6 +46,13 @@ func NetworkFaults() []*Fault {
 	})
 }
 
+// Upgrade returns the fault of nodes that begin with an older version of the program, and are put on this
+// one in turn, while clients and publishers go on. The last one goes back once in between.
+func Upgrade(older string) *Fault {
+	f := &Fault{Name: "upgrade", act: inCluster(Nodes+2, upgrade), Settings: Settings{Older: older}}
+	return present([]*Fault{f})[0]
+}
+
 // ReplicaFaults returns what goes wrong with the masters of a broker that has replicas. What those did not get
 // in time is declared lost.
 func ReplicaFaults() []*Fault {
@@ -177,6 +184,15 @@ func pauseNode(ctx context.Context, r *run, c *cluster) error {
 	}
 	r.hold(ctx, 2*time.Second)
 	return n.Resume()
+}
+
+// upgrade puts the next node on the other version.
+func upgrade(ctx context.Context, r *run, c *cluster) error {
+	turn := r.acts - 1
+	if turn >= Nodes { // the last one goes back, and on
+		return c.nodes[Nodes-1].Become(ctx, []string{r.fault.Settings.Older, c.program}[turn-Nodes])
+	}
+	return c.nodes[turn].Become(ctx, c.program)
 }
 
 // cutOff has all packets dropped between a node and the broker, or the other nodes where that is in the nodes: one way

@@ -57,6 +57,9 @@ type Settings struct {
 	Queue   int    // bytes that wait for one client
 	History int    // publications that a channel keeps
 
+	// Older is another version of the program that all nodes of a cluster begin with; empty is the same.
+	Older string
+
 	// Hosts has each node of a cluster be in a network namespace of its own, which takes root.
 	Hosts bool
 }

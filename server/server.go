@@ -213,7 +213,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		_ = ln.Close() // nobody has been served
 		s.broker.Close()
 		if ctx.Err() != nil {
-			return nil // that is why it does not know the others yet
+			return nil //nolint:nilerr // that is why it does not know the others
 		}
 		return err
 	}

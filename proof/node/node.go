@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -99,6 +100,23 @@ func (n *Node) Drain(ctx context.Context) error {
 		return err
 	}
 	return n.start(ctx)
+}
+
+// Become is Drain with another program, and waits until that serves.
+func (n *Node) Become(ctx context.Context, program string) error {
+	n.program = program
+	if err := n.Drain(ctx); err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/health", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req) // it listens before it serves
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // Kill ends the server by SIGKILL, and starts another one.

@@ -1,7 +1,7 @@
 // Command proof runs every fault of package proof against real servers, and exits with 1
 // when one broke a promise.
 //
-//	go run ./proof/cmd/proof [-broker NAME] [-seed N] [-reps 20] [-at-once 1] [-clients 1000] [-channels 100] [-messages 5000] [-faults REGEXP]
+//	go run ./proof/cmd/proof [-broker NAME] [-seed N] [-reps 20] [-at-once 1] [-clients 1000] [-channels 100] [-messages 5000] [-faults REGEXP] [-older PROGRAM]
 //
 // A run is repeated by its seed, which it prints: -seed N -reps 1 -faults ^NAME$.
 package main
@@ -44,6 +44,7 @@ func run(ctx context.Context) error {
 	reps := flag.Int("reps", 20, "repetitions of each fault")
 	atOnce := flag.Int("at-once", 1, "runs at once, each with servers of its own: most of a run is waiting")
 	faults := flag.String("faults", "", "regular expression of the faults to run; empty is all")
+	older := flag.String("older", "", "an older version of the program: nodes that share a broker are put from it on this one, too")
 	flag.IntVar(&config.Clients, "clients", 1000, "clients")
 	flag.IntVar(&config.Channels, "channels", 100, "channels")
 	flag.IntVar(&config.Messages, "messages", 5000, "messages of a run")
@@ -64,6 +65,9 @@ func run(ctx context.Context) error {
 	if *broker != "" {
 		if start, all, err = brokers.Clusters(*broker, program); err != nil {
 			return err
+		}
+		if *older != "" {
+			all = append(all, proof.Upgrade(*older))
 		}
 	}
 	fmt.Printf("seed %d, %d repetitions, %d clients, %d channels, %d messages\n", *seed, *reps, config.Clients, config.Channels, config.Messages)
